@@ -1,0 +1,54 @@
+# make demo | make test | make lint | make help. Everything happens in .venv, made on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PINS := requirements.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo paper test test-fast bench lint format pins clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): $(PINS) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "error: $$($(PYTHON) --version) is not supported; tlx needs Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(PINS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(READY) ## make the environment .venv from the pinned packages
+
+demo: $(READY) ## the main job: a phase diagram of trained networks with theory over it
+	$(BIN)/python -m experiments.phase_diagram experiment=demo
+
+paper: $(READY) ## every linear figure of the paper and those it left out, with an index page
+	$(BIN)/python -m experiments.paper
+
+test: $(READY) ## all tests, slow ones too (what CI runs)
+	$(BIN)/python -m pytest -q
+
+test-fast: $(READY) ## the everyday tests
+	$(BIN)/python -m pytest -q -m "not slow"
+
+bench: $(READY) ## measure speed against PyTorch and the machine's limits (about 10 minutes; adds PyTorch to .venv)
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --no-build-isolation -e '.[baseline]'
+	$(BIN)/python -m benchmarks
+
+lint: $(READY) ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## rewrite files in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pins: ## pin every package again, with hashes and without addresses (needs uv)
+	uv pip compile pyproject.toml --extra dev --extra slurm --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file $(PINS) requirements.in
+
+clean: ## remove the environment and caches, never results
+	rm -rf $(VENV) .pytest_cache .ruff_cache
