@@ -1,0 +1,32 @@
+"""Strict numerics for every test: rank promotion and warnings are errors, caches do not pile up."""
+
+import os
+
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a core for each device, as tlx.ensemble has it
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _clear_jax_caches():
+    yield
+    jax.clear_caches()
+
+
+@pytest.fixture
+def x64():
+    """Double precision for one test; arrays made inside must not outlive it."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def key(request):
+    """A key of its own for every test, from the test's name."""
+    import zlib
+
+    return jax.random.key(zlib.crc32(request.node.nodeid.encode()) & 0x7FFFFFFF)

@@ -1,0 +1,113 @@
+"""Every closed form works under jit, vmap and grad, broadcasts, and agrees in float32 and float64."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tlx import theory
+
+# one call per public function: positional values that may all be traced, and the fixed keywords
+SPECTRUM, TARGET, SOURCE = np.linspace(0.5, 1.5, 12), np.cos(np.arange(12.0)), np.sin(np.arange(12.0))
+CALLS = {
+    "scratch_risk": (lambda g, s: theory.scratch_risk(g, s, target_norm=1.2), (0.6, 0.3)),
+    "scratch_risk exact": (lambda g, s: theory.scratch_risk(g, s, dim=50), (0.6, 0.3)),
+    "ridge_risk": (theory.ridge_risk, (0.6, 0.3, 0.2)),
+    "optimal_ridge": (theory.optimal_ridge, (0.6, 0.3)),
+    "optimal_ridge_risk": (theory.optimal_ridge_risk, (0.6, 0.3)),
+    "linear_transfer_risk": (
+        lambda t, s, r: theory.linear_transfer_risk(t, s, num_samples=20.0, ridge=r),
+        (0.8, 0.3, 0.1),
+    ),
+    "linear_transfer_risk ridgeless": (
+        lambda t, s, n: theory.linear_transfer_risk(t, s, num_samples=n),
+        (0.8, 0.3, 20.0),
+    ),
+    "feature_transfer_risk": (lambda e, s, n: theory.feature_transfer_risk(3, e, s, num_samples=n), (0.2, 0.3, 20.0)),
+    "fine_tuning_risk": (lambda t, g, s: theory.fine_tuning_risk(t, g, s, depth=3, source_ratio=0.5), (0.8, 0.6, 0.3)),
+    "fine_tuning_risk exact": (lambda t, g, s: theory.fine_tuning_risk(t, g, s, dim=50), (0.8, 0.6, 0.3)),
+    "fine_tuning_gain": (theory.fine_tuning_gain, (0.8, 0.6, 0.3)),
+    "pretrained_norm": (theory.pretrained_norm, (0.6, 0.3)),
+    "pretrained_angle": (theory.pretrained_angle, (0.8, 0.6, 0.3)),
+    "method_risk": (lambda t, g, s: theory.method_risk("fine_tuning", t, g, s), (0.8, 0.6, 0.3)),
+    "transferability": (lambda t, g, s: theory.transferability("linear_transfer", t, g, s), (0.8, 0.6, 0.3)),
+    "negative_transfer_boundary": (
+        lambda t, s: theory.negative_transfer_boundary("linear_transfer", t, s)[..., 0],
+        (1.2, 0.3),
+    ),
+    "negative_transfer_boundary tuned": (
+        lambda t, s: theory.negative_transfer_boundary("fine_tuning", t, s)[..., 0],
+        (1.0, 0.6),
+    ),
+    "break_even_angle": (lambda g, s: theory.break_even_angle("fine_tuning", g, s), (0.6, 0.3)),
+    "pretraining_norm": (lambda t, x: theory.pretraining_norm(t, x, depth=3), (0.8, 0.2)),
+    "pretraining_time": (lambda x, x0: theory.pretraining_time(x, x0, depth=3), (0.8, 0.2)),
+    "pretraining_path": (lambda t, x, a: theory.pretraining_path(t, x, a)[0], (0.8, 0.2, 0.5)),
+    "ridge_of_norm": (theory.ridge_of_norm, (0.1, 0.8)),
+    "weight_decay_ridge": (theory.weight_decay_ridge, (0.6, 0.3, 0.1)),
+    "weight_decay_risk": (theory.weight_decay_risk, (0.6, 0.3, 0.1)),
+    "implicit_ridge": (lambda n: theory.implicit_ridge(SPECTRUM, n), (5.0,)),
+    "covariance_scratch_risk": (lambda s, n: theory.covariance_scratch_risk(SPECTRUM, TARGET, s, n), (0.3, 5.0)),
+    "covariance_linear_transfer_risk": (
+        lambda s, n, r: theory.covariance_linear_transfer_risk(SPECTRUM, TARGET, SOURCE, s, num_samples=n, ridge=r),
+        (0.3, 5.0, 0.1),
+    ),
+    "covariance_fine_tuning_risk": (
+        lambda s, n: theory.covariance_fine_tuning_risk(SPECTRUM, TARGET, SOURCE, s, n, depth=3),
+        (0.3, 5.0),
+    ),
+    "effective_start_norm": (lambda a, b: theory.effective_start_norm(a * jnp.ones(3), b * jnp.ones(3)), (0.1, 0.2)),
+}
+UNTRACED = {"transfer_sign"}  # piecewise constant: nothing to differentiate
+
+
+def test_every_public_function_is_here():
+    public = {name for name, value in vars(theory).items() if inspect.isfunction(value) and not name.startswith("_")}
+    assert public - UNTRACED == {name.split()[0] for name in CALLS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_grad_is_the_finite_difference(x64, name):
+    call, point = CALLS[name]
+    for index in range(len(point)):
+        gradient = jax.grad(call, argnums=index)(*point)
+        h = 1e-6 * max(abs(point[index]), 1.0)
+        high, low = (call(*(x + d * (i == index) for i, x in enumerate(point))) for d in (h, -h))
+        np.testing.assert_allclose(gradient, (high - low) / (2 * h), rtol=2e-5, atol=2e-8)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_jit_vmap_and_precision(name):
+    call, point = CALLS[name]
+    plain = np.asarray(call(*point))
+    assert plain.dtype == np.float32
+    assert np.isfinite(plain)
+    np.testing.assert_allclose(jax.jit(call)(*point), plain, rtol=1e-5)
+    lanes = [np.full(3, x, np.float32) * np.array([1.0, 1.01, 0.98], np.float32) for x in point]
+    rows = jax.vmap(call)(*lanes)
+    each = [call(*(float(lane[i]) for lane in lanes)) for i in range(3)]
+    np.testing.assert_allclose(rows, each, rtol=2e-4, atol=1e-6)
+    with jax.enable_x64(True):
+        double = np.asarray(call(*point))
+        assert double.dtype == np.float64
+    np.testing.assert_allclose(plain, double, rtol=2e-4, atol=1e-6)
+
+
+BROADCAST = [n for n in CALLS if n not in ("effective_start_norm",)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BROADCAST)
+def test_arguments_broadcast(x64, name):
+    call, point = CALLS[name]
+    arguments = [
+        np.asarray([x, 1.01 * x]).reshape([-1 if j == i else 1 for j in range(len(point))]) for i, x in enumerate(point)
+    ]
+    table = np.asarray(call(*arguments))
+    assert table.shape == (2,) * len(point)
+    for place in np.ndindex(table.shape):
+        one = call(*(float(a.ravel()[i]) for a, i in zip(arguments, place)))
+        np.testing.assert_allclose(table[place], one, rtol=1e-9)

@@ -1,0 +1,72 @@
+"""Argument checks: each names the value it refuses and the remedy, before any compute.
+
+Values that are being traced (inside `jit`, `vmap`, `grad`) cannot be inspected; they pass through, and the
+numerical code turns an impossible value into a NaN or a lane status instead.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+
+def is_traced(value: Any) -> bool:
+    """Whether `value` is abstract, so that its numbers cannot be looked at now."""
+    return any(isinstance(leaf, jax.core.Tracer) or type(leaf) is object for leaf in jax.tree.leaves(value))
+
+
+def concrete(value: Any) -> np.ndarray | None:
+    """`value` as a NumPy array, or None while it is traced (or a placeholder inside a JAX transformation)."""
+    return None if is_traced(value) else np.asarray(value)
+
+
+def require(condition: bool | np.bool_, message: str) -> None:
+    """Raise `ValueError(message)` unless `condition` holds. The message names the value and the remedy."""
+    if not condition:
+        raise ValueError(message)
+
+
+def check_range(
+    name: str,
+    value: Any,
+    low: float = -np.inf,
+    high: float = np.inf,
+    *,
+    open_low: bool = False,
+    remedy: str = "",
+) -> None:
+    """Refuse any entry of `value` outside [low, high] (or (low, high] with `open_low`); NaN is refused too."""
+    array = concrete(value)
+    if array is None:
+        return
+    ok = (array > low if open_low else array >= low) & (array <= high)
+    if not np.all(ok):
+        bad = np.atleast_1d(array)[~np.atleast_1d(ok)][0]
+        bracket = "(" if open_low else "["
+        raise ValueError(f"{name} = {bad} is outside {bracket}{low}, {high}]. {remedy}".rstrip())
+
+
+def check_angle(name: str, value: Any) -> None:
+    """Refuse an angle outside [0, pi] radians."""
+    check_range(name, value, 0.0, float(np.pi) * (1 + 1e-6), remedy="Angles are in radians, between 0 and pi.")
+
+
+def check_nonnegative(name: str, value: Any, remedy: str = "") -> None:
+    """Refuse a negative or NaN value."""
+    check_range(name, value, 0.0, remedy=remedy or f"Pass {name} >= 0.")
+
+
+def check_positive(name: str, value: Any, remedy: str = "") -> None:
+    """Refuse a value that is not above zero."""
+    check_range(name, value, 0.0, open_low=True, remedy=remedy or f"Pass {name} > 0.")
+
+
+def check_count(name: str, value: int, minimum: int = 1, remedy: str = "") -> None:
+    """Refuse a size or count that is not an integer of at least `minimum` (static arguments only)."""
+    ok = isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum
+    require(ok, f"{name} = {value!r} must be an integer of at least {minimum}. {remedy}".rstrip())
+
+
+def check_choice(name: str, value: Any, choices: tuple) -> None:
+    """Refuse a value outside a fixed list of names."""
+    require(value in choices, f"{name} = {value!r} is not one of {', '.join(map(str, choices))}.")

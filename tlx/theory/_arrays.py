@@ -1,0 +1,94 @@
+"""Broadcasting by hand: rank promotion may be an error, and every argument of a formula may be an array."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Real
+
+from tlx import _checks
+
+# What every numeric argument of the theory accepts: a number or an array, broadcast against the others.
+Numbers = Real[ArrayLike, "..."]
+Result = Float[Array, "..."]
+
+
+def common(*values: Numbers) -> list[Array]:
+    """All `values` with one floating dtype and one shape (Python numbers adopt the dtype of the arrays)."""
+    values = [np.asarray(value) if isinstance(value, (list, tuple)) else value for value in values]
+    dtype = jnp.result_type(*values, 0.0)
+    shape = jnp.broadcast_shapes(*(jnp.shape(value) for value in values))
+    return [jnp.broadcast_to(jnp.asarray(value, dtype), shape) for value in values]
+
+
+def guarded(condition: Array, value: Array, stand_in: float = 1.0) -> Array:
+    """`value` where `condition` holds, a harmless number elsewhere: gradients of the unused branch stay finite."""
+    return jnp.where(condition, value, stand_in)
+
+
+def one_sided(ratio: Array) -> tuple[Array, Array]:
+    """`ratio` made safe for the formulas below 1 and above 1: (ratio or 1/2, ratio or 2)."""
+    return guarded(ratio < 1, ratio, 0.5), guarded(ratio > 1, ratio, 2.0)
+
+
+def times(factor: Array, gain: Array) -> Array:
+    """`factor * gain` with 0 * inf = 0: a pole that nothing feeds has no effect."""
+    live = factor > 0
+    return jnp.where(live, factor * guarded(live, gain, 0.0), 0.0 * factor)
+
+
+def noise_gain(sample_ratio: Array) -> Array:
+    """Expected |X^+ eps|^2 for unit noise as d -> inf: g/(1-g) below 1, 1/(g-1) above, inf at g = 1."""
+    below, above = one_sided(sample_ratio)
+    finite = jnp.where(sample_ratio < 1, below / (1 - below), 1 / (above - 1))
+    return jnp.where(sample_ratio == 1, jnp.inf, finite)
+
+
+def noise_gain_exact(num_samples: Array, dim: Array) -> Array:
+    """Expected |X^+ eps|^2 for unit noise, exact: n/(d-n-1) for n < d-1, d/(n-d-1) for n > d+1, inf between."""
+    slack = 8 * jnp.finfo(dim.dtype).eps * dim
+    below, above = num_samples < dim - 1 - slack, num_samples > dim + 1 + slack
+    low = jnp.where(below, num_samples / guarded(below, dim - num_samples - 1), 0.0)
+    high = jnp.where(above, dim / guarded(above, num_samples - dim - 1), 0.0)
+    return jnp.where(below | above, low + high, jnp.inf)
+
+
+def gain(sample_ratio: Array, dim: Array | None) -> Array:
+    """`noise_gain` without, `noise_gain_exact` with a dimension."""
+    return noise_gain(sample_ratio) if dim is None else noise_gain_exact(sample_ratio * dim, dim)
+
+
+def check_ratio(name: str, value: Numbers) -> None:
+    """Refuse a ratio that leaves no sample."""
+    _checks.check_positive(name, value, remedy=f"{name} is samples per input dimension: pass {name} > 0.")
+
+
+def check_dim(dim: Numbers | None) -> None:
+    """Refuse a dimension below one."""
+    if dim is not None:
+        _checks.check_range("dim", dim, 1.0, remedy="Pass a dimension of at least 1, or None for the limit.")
+
+
+def check_pair(overlap_angle: Numbers, noise_std: Numbers, target_norm: Numbers, source_norm: Numbers = 1.0) -> None:
+    """Refuse an impossible pair of tasks."""
+    _checks.check_angle("overlap_angle", overlap_angle)
+    _checks.check_nonnegative("noise_std", noise_std)
+    _checks.check_nonnegative("target_norm", target_norm)
+    _checks.check_nonnegative("source_norm", source_norm)
+
+
+def check_source(source_ratio: Numbers, source_noise_std: Numbers) -> None:
+    """Refuse an impossible source set."""
+    _checks.check_positive(
+        "source_ratio",
+        source_ratio,
+        remedy="Pass source samples per input dimension > 0, or inf for a population.",
+    )
+    _checks.check_nonnegative("source_noise_std", source_noise_std)
+
+
+def elementwise(function: Callable, *arrays: Array) -> Array:
+    """`function` of scalars mapped over equally shaped arrays (vmap over the flattened entries)."""
+    shape = arrays[0].shape
+    return jax.vmap(function)(*(array.reshape(-1) for array in arrays)).reshape(shape)
