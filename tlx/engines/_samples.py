@@ -1,0 +1,72 @@
+"""What engines `spectral` and `flow` share: the data sets that engine `full` would draw, decomposed once."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from tlx import _keys, data, spectral, tasks
+from tlx.data import Moments
+from tlx.protocols import LinearProbe, LinearSetting, linear_transfer
+from tlx.spectral import Chain, Decomposition, Modes
+
+
+class Samples(NamedTuple):
+    """One target data set and, with a finite source, the source inputs that serve every angle.
+
+    Attributes:
+        key: of the instance.
+        own: key of this target data set.
+        spectrum: input covariance eigenvalues.
+        target: beta_t.
+        moments, decomposition: of the target sample.
+        source: decomposition of the source sample with labels that are noise alone; None for the population.
+    """
+
+    key: Array
+    own: Array
+    spectrum: Float[Array, " d"]
+    target: Float[Array, " d"]
+    moments: Moments
+    decomposition: Decomposition
+    source: Decomposition | None
+
+
+def draw(setting: LinearSetting, key: Array, num_samples: Int[Array, ""] | int) -> Samples:
+    """The samples that `tlx.engines.full` trains on for the same key, and their eigenbases."""
+    spectrum = tasks.power_law_spectrum(setting.dim, setting.covariance_exponent)
+    target = tasks.linear_pair(key, 0.0, spectrum, target_norm=setting.target_norm).target
+    own = _keys.lane(_keys.named(key, "data set"), num_samples)
+    moments = data.sample_moments(_keys.named(own, "target data"), target, spectrum, setting.noise_std, num_samples)
+    source = None
+    if setting.source_samples is not None:
+        stream = _keys.named(_keys.named(key, "source"), "data")
+        noise, count = setting.source_noise_std, setting.source_samples
+        source = spectral.decompose(data.sample_moments(stream, jnp.zeros_like(target), spectrum, noise, count))
+    return Samples(key, own, spectrum, target, moments, spectral.decompose(moments), source)
+
+
+def pair(setting: LinearSetting, samples: Samples, overlap_angle: Float[Array, ""]) -> tasks.LinearPair:
+    """The source/target pair at an angle."""
+    norms = {"target_norm": setting.target_norm, "source_norm": setting.source_norm}
+    return tasks.linear_pair(samples.key, overlap_angle, samples.spectrum, **norms)
+
+
+def source_modes(samples: Samples, task: Float[Array, " d"]) -> tuple[Modes, Float[Array, "d d"] | None]:
+    """The source loss of a task, and the basis it is in (None for the coordinate basis)."""
+    if samples.source is None:
+        return spectral.population_modes(task, samples.spectrum), None
+    return spectral.with_task(samples.source, task), samples.source.basis
+
+
+def probe(setting: LinearSetting, samples: Samples, chain: Chain) -> LinearProbe:
+    """Linear transfer on the features of a chain (in coordinates): one feature, u s^{L-2}; all inputs at depth 1."""
+    if setting.depth > 1:
+        scale = spectral.layer_norm(chain, setting.depth) ** (setting.depth - 2)
+        return linear_transfer((scale * chain.first)[:, None], samples.moments, setting.ridges, setting.feature_cutoff)
+    basis, modes = samples.decomposition
+    ridges = jnp.asarray(setting.ridges, modes.cross.dtype)[:, None]
+    shifted = modes.eigenvalues[None, :] + ridges
+    keep = spectral.resolved(modes)[None, :] | (ridges > 0)
+    fits = jnp.where(keep, modes.cross[None, :] / jnp.where(keep, shifted, 1), 0)
+    return LinearProbe(fits @ basis.T, jnp.asarray(setting.dim))
