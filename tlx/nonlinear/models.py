@@ -1,0 +1,123 @@
+"""What a protocol needs of a network: start, apply, features, a new head, and moments where they are exact.
+
+Models are static (hashable) descriptions; the weights are pytrees.
+"""
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from tlx._checks import check_choice, check_count, check_positive
+from tlx.kernels import CLOSED_FORMS
+from tlx.networks import mean_field, mlp
+from tlx.networks.mean_field import TwoLayer
+from tlx.overlap import FeatureMoments, exact_moments
+from tlx.train import Optimizer
+
+
+@dataclass(frozen=True)
+class MeanField:
+    """The two-layer network (1/m) sum_i c_i phi(w_i.x); exact for relu, erf and linear, sampled otherwise.
+
+    Attributes:
+        dim: input dimension d.
+        width: neurons m.
+        activation: one of `tlx.networks.mlp.ACTIVATIONS`.
+        init_scale: size of the start, see `mean_field.random_start`.
+    """
+
+    dim: int
+    width: int
+    activation: str = "relu"
+    init_scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_count("dim", self.dim)
+        check_count("width", self.width, remedy="A network without neurons computes nothing.")
+        check_choice("activation", self.activation, tuple(mlp.ACTIVATIONS))
+        check_positive("init_scale", self.init_scale, remedy="A network at zero never leaves it; try 0.1.")
+
+    @property
+    def exact(self) -> bool:
+        """Whether Gaussian expectations have a closed form."""
+        return self.activation in CLOSED_FORMS
+
+    def start(self, key: Array) -> TwoLayer:
+        """Untrained weights."""
+        return mean_field.random_start(key, dim=self.dim, width=self.width, init_scale=self.init_scale)
+
+    def apply(self, weights: TwoLayer, inputs: Float[Array, "n d"]) -> Float[Array, " n"]:
+        """f(x)."""
+        return (
+            mlp.activation_function(self.activation)(mean_field.preactivations(weights, inputs)) @ weights.coefficients
+        )
+
+    def features(self, weights: TwoLayer, inputs: Float[Array, "n d"]) -> Float[Array, "n m"]:
+        """phi(w_i.x) / sqrt(m)."""
+        hidden = mlp.activation_function(self.activation)(mean_field.preactivations(weights, inputs))
+        return hidden / jnp.sqrt(self.width).astype(hidden.dtype)
+
+    def refit(self, weights: TwoLayer, coefficients: Float[Array, " m"]) -> TwoLayer:
+        """The same neurons with new output weights, from coefficients of `features`."""
+        return TwoLayer(weights.neurons, coefficients * jnp.sqrt(self.width).astype(coefficients.dtype))
+
+    def scaled(self, optimizer: Optimizer) -> Optimizer:
+        """Step size times m (mean-field time)."""
+        return mean_field.scaled(optimizer, self.width)
+
+    def moments(self, weights: TwoLayer, target: TwoLayer) -> FeatureMoments:
+        """Exact moments of features and target; only if `exact`."""
+        return exact_moments(weights, target, self.activation)
+
+
+@dataclass(frozen=True)
+class MultiLayer:
+    """A Flax multilayer perceptron; every risk is sampled.
+
+    Attributes:
+        dim: input dimension d.
+        widths: hidden layers, first one first.
+        activation: one of `tlx.networks.mlp.ACTIVATIONS`.
+        init_scale: of the head at the start.
+    """
+
+    dim: int
+    widths: tuple[int, ...]
+    activation: str = "relu"
+    init_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _pure(self)
+
+    exact = False
+
+    def start(self, key: Array) -> PyTree:
+        """Untrained weights."""
+        return _pure(self).start(key)
+
+    def apply(self, weights: PyTree, inputs: Float[Array, "n d"]) -> Float[Array, " n"]:
+        """f(x)."""
+        return _pure(self).apply(weights, inputs)
+
+    def features(self, weights: PyTree, inputs: Float[Array, "n d"]) -> Float[Array, "n m"]:
+        """Last hidden layer / sqrt(width)."""
+        return _pure(self).features(weights, inputs)
+
+    def refit(self, weights: PyTree, coefficients: Float[Array, " m"]) -> PyTree:
+        """The same hidden layers with a new head, from coefficients of `features`."""
+        return _pure(self).refit(weights, coefficients)
+
+    def scaled(self, optimizer: Optimizer) -> Optimizer:
+        """The optimizer as it is: no mean-field scaling."""
+        return optimizer
+
+
+@functools.lru_cache(maxsize=64)
+def _pure(model: MultiLayer) -> mlp.Network:
+    return mlp.mlp(**dataclasses.asdict(model))
+
+
+Model = MeanField | MultiLayer
