@@ -1,0 +1,121 @@
+"""Ending well: work runs in a thread of its own, so that the main one can answer signals whatever is being computed.
+
+The first SIGINT, SIGTERM or SIGUSR2 asks the work to stop at its next boundary between compiled calls. If it has not
+after GRACE_SECONDS, what is saved is kept, the rest is abandoned and the process ends. A second Ctrl-C ends it at once.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+GRACE_SECONDS = 7.0
+POLL_SECONDS = 0.1
+
+T = TypeVar("T")
+
+
+class Stopped(BaseException):
+    """Raised at a boundary of the work once it has been asked to stop (no `except Exception` swallows it)."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+    @property
+    def code(self) -> int:
+        """Exit code of a process ended by this signal."""
+        return 128 + self.signum
+
+
+class Stop:
+    """Whether the work has been asked to stop, and since when."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self.since = 0.0
+        self.interrupts = 0
+
+    def ask(self, signum: int) -> None:
+        """Ask for a stop; the first reason counts."""
+        self.interrupts += signum == signal.SIGINT
+        if self.signum is None:
+            self.signum, self.since = signum, time.monotonic()
+
+    def check(self) -> None:
+        """End the work here if it has been asked to stop."""
+        if self.signum is not None:
+            raise Stopped(self.signum)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the work had its time to stop, or the user will not wait."""
+        return self.signum is not None and (self.interrupts > 1 or time.monotonic() - self.since > GRACE_SECONDS)
+
+
+def supervised(work: Callable[[Stop], T], beat: Callable[[], None], abandon: Callable[[], None]) -> T:
+    """The result of `work(stop)`, or what it raised; `beat` is called meanwhile, `abandon` before a hard end."""
+    stop = Stop()
+    result: list[T] = []
+    error: list[BaseException] = []
+    done = threading.Event()  # not Thread.join: that takes a thread for ended once a handler has raised in it
+
+    def body() -> None:
+        try:
+            result.append(work(stop))
+        except BaseException as raised:  # handed to the main thread below
+            error.append(raised)
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=body, name="work", daemon=True)
+    leave: SystemExit | None = None
+    with _handlers(stop):
+        thread.start()
+        while not done.is_set():
+            try:
+                done.wait(POLL_SECONDS)
+                beat()
+            except SystemExit as asked:  # from a launcher's own handler, which has already requeued the job
+                leave = asked
+                stop.ask(signal.SIGTERM)
+            if stop.overdue:
+                abandon()
+                _end(leave.code if leave is not None and isinstance(leave.code, int) else 128 + (stop.signum or 0))
+    if leave is not None:
+        raise leave
+    if error:
+        raise error[0]
+    return result[0]
+
+
+def _end(code: int) -> None:
+    """Leave without waiting for a compiled call that cannot be interrupted."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code & 0xFF)
+
+
+@contextlib.contextmanager
+def _handlers(stop: Stop) -> Iterator[None]:
+    """Our handlers within it; USR2 is left to a launcher that answers it itself (submitit requeues on it)."""
+    before: dict[int, Any] = {}
+
+    def ask(signum: int, frame: Any) -> None:
+        stop.ask(signum)
+
+    if threading.current_thread() is threading.main_thread():
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+            current = signal.getsignal(signum)
+            if signum != signal.SIGUSR2 or current in (signal.SIG_DFL, signal.SIG_IGN, None):
+                before[signum] = current
+                signal.signal(signum, ask)
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, signal.SIG_DFL if handler is None else handler)

@@ -1,0 +1,64 @@
+"""Studies made small enough for a test, from the same configuration files that users compose."""
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from experiments import _app, _schemas
+
+ROOT = Path(__file__).resolve().parents[2]
+PRESETS = sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
+
+LINEAR = ["task.dim=12", "optimizer.num_steps=300", "ensemble.num_instances=2", "ensemble.devices=1"]
+LINEAR += ["pretraining.mode=limit"]
+NONLINEAR = [
+    "task.dim=6",
+    "task.num_neurons=4",
+    "network.width=8",
+    "optimizer.num_steps=50",
+    "pretraining.num_steps=50",
+]
+NONLINEAR += ["ensemble.num_instances=2", "ensemble.instances_per_unit=2", "ensemble.devices=1", "num_test=200"]
+SMALL = {
+    "phase_diagram": [*LINEAR, "grid.overlap_angles=[0.4,1.2]", "grid.sample_ratios=[0.5,1.5]"],
+    "comparison": [*LINEAR, "grid.overlap_angles=[0.4]", "grid.sample_ratios=[0.5,1.5]"],
+    "scratch_risk": [*LINEAR, "grid.sample_ratios=[0.5,1.5]"],
+    "pretraining": ["task.dim=12", "optimizer.num_steps=200", "ensemble.num_instances=2", "num_records=5"],
+    "relu_phase_diagram": [*NONLINEAR, "grid.amounts=[0.25,0.5]", "grid.sample_sizes=[8,16,32]"],
+    "relu_kernels": [*NONLINEAR, "grid.amounts=[0.25,0.5]", "num_records=3"],
+    "predictors": [
+        *("task.dim=20", "ensemble.num_instances=2", "grid.num_angles=5", "grid.relu_angles=5", "grid.ensemble_size=4"),
+        *("grid.relu_ensemble_size=3", "grid.sample_angles=3", "grid.sample_ratios=[0.3,0.7,1.4]", "num_resamples=20"),
+        *("samples.dim=10", "samples.num_samples=12", "samples.repeats=2", "ensemble.devices=1"),
+        *("relu.task.dim=4", "relu.task.num_neurons=2", "relu.network.width=6", "relu.optimizer.num_steps=60"),
+        *("relu.pretraining.num_steps=200", "relu.num_instances=2", "relu.num_nodes=60", "relu.num_test=500"),
+        *("relu.sizes=[20,40]", "relu.fixed_size=40"),
+    ],
+    "overlap": [
+        *NONLINEAR,
+        "grid.families=[removal]",
+        "grid.fractions=[0.0,0.5]",
+        "grid.networks=[mean_field-2-relu,standard-2-tanh]",
+        "num_samples=16",
+        "standard_num_steps=30",
+    ],
+}
+
+
+def owner(preset):
+    """The study a preset belongs to."""
+    return OmegaConf.load(preset).study
+
+
+def composed(study, overrides):
+    """The typed configuration of a command line."""
+    _schemas.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return OmegaConf.to_object(compose(study, overrides=list(overrides)))
+
+
+def run(study, directory, *overrides):
+    """A small run of a study; later overrides win."""
+    _app.run(composed(study, [*SMALL[study], *overrides]), directory)
+    return directory
