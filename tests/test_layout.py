@@ -1,0 +1,85 @@
+"""The house rules, read off the source: who may import whom, what a package's face holds, file sizes."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TLX = sorted((ROOT / "tlx").rglob("*.py"))
+PLUMBING_ONLY = {"hydra", "omegaconf", "matplotlib", "xarray", "rich"}
+SIMULATION = {"tasks", "data", "train", "protocols", "spectral", "flow", "engines", "networks", "ensemble", "linalg"}
+SIMULATION |= {"kernels", "teachers", "overlap", "nonlinear", "online"}
+
+
+def imported(path):
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def top(names):
+    return {name.split(".")[0] for name in names}
+
+
+def tlx_modules(names):
+    return {name.split(".")[1] for name in names if name.startswith("tlx.")}
+
+
+@pytest.mark.parametrize("path", TLX, ids=lambda p: str(p.relative_to(ROOT)))
+def test_tlx_knows_neither_configuration_nor_disk_nor_plots(path):
+    assert not top(imported(path)) & (PLUMBING_ONLY | {"experiments"})
+
+
+@pytest.mark.parametrize("path", [p for p in TLX if "theory" in p.parts], ids=lambda p: p.name)
+def test_theory_imports_no_simulation(path):
+    names = imported(path)
+    assert tlx_modules(names) <= {"_checks", "theory"}
+    assert top(names) <= {"tlx", "jax", "numpy", "jaxtyping", "math", "functools", "collections", "typing"}
+
+
+@pytest.mark.parametrize("path", [p for p in TLX if p.parent.name in SIMULATION or p.stem in SIMULATION], ids=str)
+def test_simulation_imports_no_theory(path):
+    assert "theory" not in tlx_modules(imported(path))
+
+
+@pytest.mark.parametrize("path", [p for p in TLX if p.name != "ensemble.py"], ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_ensemble_spreads_lanes_over_devices(path):
+    names = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
+    assert not names & {"pmap", "shard_map", "make_mesh", "device_put", "local_devices"}
+
+
+FACES = [p for package in ("tlx", "experiments") for p in sorted((ROOT / package).rglob("__init__.py"))]
+
+
+@pytest.mark.parametrize("path", FACES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_package_face_only_hands_names_on(path):
+    for node in ast.parse(path.read_text()).body:
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        version = isinstance(node, ast.Assign) and node.targets[0].id == "__version__"
+        assert docstring or version or isinstance(node, ast.ImportFrom), ast.dump(node)
+
+
+def test_importing_tlx_starts_no_backend():
+    code = "import tlx, tlx.theory, tlx.ensemble, tlx.engines.full, jax; assert not jax._src.xla_bridge._backends"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_importing_tlx_costs_little():
+    """At most .5 s more than jax, flax and optax, every public module included (best of three processes)."""
+    code = (
+        "import time, jax, flax, flax.nnx, optax, scipy.special\n"
+        "begin = time.perf_counter()\n"
+        "import tlx, tlx.theory, tlx.ensemble, tlx.engines.full, tlx.engines.spectral, tlx.engines.flow\n"
+        "import tlx.kernels, tlx.nonlinear, tlx.overlap, tlx.discrepancy, tlx.planner\n"
+        "print(time.perf_counter() - begin)"
+    )
+    command = [sys.executable, "-c", code]
+    seconds = [float(subprocess.run(command, check=True, cwd=ROOT, capture_output=True).stdout) for _ in range(3)]
+    assert min(seconds) <= 0.5, seconds

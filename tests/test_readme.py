@@ -1,0 +1,68 @@
+"""What the README shows works as written."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from experiments import _app, _schemas
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+COMMANDS = sorted(set(re.findall(r"python -m experiments\.(\w+)([^#\n`|]*)", TEXT)))
+
+
+def composed(study, overrides):
+    _schemas.register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return OmegaConf.to_object(compose(study, overrides=overrides))
+
+
+@pytest.mark.parametrize(("study", "rest"), COMMANDS)
+def test_commands_compose(study, rest):
+    """Every command names a study, presets and keys that exist; a sweep's first and last job compose."""
+    if study not in _schemas.SCHEMAS:
+        assert (ROOT / "experiments" / f"{study}.py").exists()  # a command that is not a study
+        return
+    words = [w for w in shlex.split(rest) if not w.startswith("-")]
+    for end in (0, -1):
+        overrides = [_choice(word, end) for word in words]
+        if any(re.search(r"[A-Z]{3,}", w) for w in overrides):
+            continue  # a placeholder such as DIR
+        assert composed(study, overrides).study == study
+
+
+def _choice(word, end):
+    """One job's override of a sweep's."""
+    key, _, value = word.partition("=")
+    return word if value.startswith("[") else f"{key}={value.split(',')[end]}"
+
+
+def test_theory_block_runs():
+    names = {}
+    (block,) = [b for b in PYTHON if "from tlx import theory" in b]
+    exec(block, names)
+    assert names["theta"].shape == (50,)
+
+
+def test_reading_block_runs(tmp_path, monkeypatch):
+    """The lines that read a result, on the result of a small run of the demo's preset."""
+    (block,) = [b for b in PYTHON if "open_dataset" in b]
+    path = re.search(r'open_dataset\("(.*?)"\)', block).group(1)
+    small = ["experiment=demo", "task.dim=12", "ensemble.num_instances=2", "grid.overlap_angles=[0.4,0.8]"]
+    small += ["grid.sample_ratios=[0.4,2.0]", "optimizer.num_steps=400"]
+    directory = tmp_path / Path(path).parent
+    _app.run(composed("phase_diagram", small), directory)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(block, names)
+    assert names["data"].risk.dims == ("method", "theta", "sample_ratio", "instance")
+    assert np.isfinite(names["fine"].risk.values).all()
+    names["data"].close()
+    assert isinstance(names["fine"], xr.Dataset)
