@@ -11,7 +11,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from experiments import _console, _schemas, _store, _study, _sweep
+from experiments import _console, _help, _schemas, _store, _study, _sweep
 from experiments._job import UnitsFailed, load, run
 from experiments._signals import Stopped
 from experiments._study import UserError
@@ -50,7 +50,7 @@ def _preflight(name: str, overrides: list[str]) -> None:
             composed = compose(name, overrides=overrides, return_hydra_config=True)
         directory = Path(composed.hydra.run.dir)
     except (HydraException, OmegaConfBaseException) as error:
-        _console.fail(_explain(name, error))
+        _console.fail(_foreign(name, overrides) or _explain(name, error))
         raise SystemExit(2) from None
     if not _finished_before(directory):
         try:
@@ -62,6 +62,15 @@ def _preflight(name: str, overrides: list[str]) -> None:
 
 def _finished_before(directory: Path) -> bool:
     return (directory / "summary.json").exists() and (directory / ".hydra").exists()
+
+
+def _foreign(name: str, overrides: list[str]) -> str:
+    """What to say of a preset that belongs to another study, whose keys are unknown here; "" if there is none."""
+    for preset in (word.removeprefix("experiment=") for word in overrides if word.startswith("experiment=")):
+        owner = _help.owner(preset)
+        if owner not in (None, name):
+            return f"preset {preset} belongs to experiments.{owner}, not experiments.{name}; run that one."
+    return ""
 
 
 def _explain(name: str, error: Exception) -> str:

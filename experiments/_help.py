@@ -20,13 +20,18 @@ def presets(study: str) -> str:
     """The presets of a study, one a line, with the comment at the head of each."""
     lines = []
     for path in sorted(PRESETS.glob("*.yaml")):
-        text = path.read_text(encoding="utf-8")
-        owner = re.search(r"^study:\s*(\w+)", text, re.MULTILINE)
-        if owner and owner.group(1) == study:
-            comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
+        if owner(path.stem) == study:
+            comments = [line[1:].strip() for line in path.read_text(encoding="utf-8").splitlines() if line[:1] == "#"]
             about = " ".join(c for c in comments if not c.startswith("@package"))
             lines.append(f"  experiment={path.stem:27s} {about}")
     return "\n".join(lines) or "  none: the defaults are the study"
+
+
+def owner(preset: str) -> str | None:
+    """The study that a preset belongs to; None for a preset that does not exist."""
+    path = PRESETS / f"{preset}.yaml"
+    found = re.search(r"^study:\s*(\w+)", path.read_text(encoding="utf-8"), re.MULTILINE) if path.exists() else None
+    return found.group(1) if found else None
 
 
 def keys(schema: type, config: DictConfig) -> str:

@@ -17,6 +17,15 @@ def _clear_jax_caches():
     jax.clear_caches()
 
 
+@pytest.fixture(autouse=True)
+def _restore_jax_settings():
+    """A study sets precision for its process; a test must not set it for the next one."""
+    before = jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision
+    yield
+    jax.config.update("jax_enable_x64", before[0])
+    jax.config.update("jax_default_matmul_precision", before[1])
+
+
 @pytest.fixture
 def x64():
     """Double precision for one test; arrays made inside must not outlive it."""

@@ -92,6 +92,7 @@ COMMANDS = [
     (["task.dim=ten"], "ten", "dim"),
     (["engine=quick"], "quick", "spectral"),
     (["experiment=demoo"], "demoo", "demo"),
+    (["experiment=relu_laptop"], "relu_laptop", "belongs to experiments.relu_phase_diagram"),
 ]
 
 

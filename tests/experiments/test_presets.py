@@ -94,10 +94,9 @@ def test_a_phase_diagram_has_the_promised_variables(tmp_path):
         assert data.risk.dtype == "float64"
 
 
-@pytest.mark.parametrize("preset", ["relu_laptop", "double_descent"])
-def test_a_preset_of_another_study_is_refused(preset, tmp_path, monkeypatch):
-    """Where its keys happen to exist, the study it belongs to is named."""
-    config = small.composed("phase_diagram", [f"experiment={preset}"])
+def test_a_preset_of_another_study_is_refused(tmp_path, monkeypatch):
+    """Also where all its keys happen to exist, the study it belongs to is named."""
+    config = small.composed("phase_diagram", ["experiment=double_descent"])
     job = OmegaConf.create({"job": {"name": "phase_diagram"}})
     monkeypatch.setattr(HydraConfig, "initialized", staticmethod(lambda: True))
     monkeypatch.setattr(HydraConfig, "get", staticmethod(lambda: job))

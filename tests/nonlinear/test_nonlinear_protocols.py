@@ -103,12 +103,19 @@ def test_a_finite_or_streamed_source_approaches_the_population_one(key, pretrain
     assert report.status <= Status.MAX_STEPS
 
 
-def test_a_deep_network_of_any_activation_runs_every_method(key):
-    adam = Optimizer(3e-3, 300, name="adam", tolerance=0.0)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_deep_network_of_any_activation_runs_every_method(key, precision):
+    with jax.enable_x64(precision == "float64"):
+        _check_deep_network(key, precision)
+
+
+def _check_deep_network(key, precision):
+    adam = Optimizer(3e-3, 1000, name="adam", tolerance=0.0)
     model = MultiLayer(6, (12, 12), "tanh")
     arguments = {**SMALL, "pretrain": adam, "scratch": adam, "fine_tune": adam, "num_test": 2000}
     setting = NonlinearSetting(model, pretraining="online", **arguments)
     report, moved, scratch = run(setting, key, np.arange(2, dtype=np.int32), 0.0)
+    assert report.source_loss.dtype == scratch.risk.dtype == precision
     assert np.all(report.source_loss < 0.3)
     assert np.all(moved.linear_transfer_risk[:, 1] < scratch.risk[:, 1])  # the source is the target
     assert np.all(moved.lp_ft_status <= Status.MAX_STEPS)

@@ -4,6 +4,7 @@
 pure functions, so that training, batching and differentiation see nothing but a pytree.
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -40,9 +41,10 @@ class MLP(nnx.Module):
     def __init__(self, dim: int, widths: tuple[int, ...], activation: str, init_scale: float, rngs: nnx.Rngs) -> None:
         gain = jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal")
         head = jax.nn.initializers.variance_scaling(init_scale**2, "fan_in", "normal")
-        sizes = (dim, *widths)
-        self.hidden = nnx.List([nnx.Linear(a, b, kernel_init=gain, rngs=rngs) for a, b in itertools.pairwise(sizes)])
-        self.head = nnx.Linear(widths[-1], 1, use_bias=False, kernel_init=head, rngs=rngs)
+        sizes, dtype = (dim, *widths), jnp.result_type(float)  # Flax would make float32 of float64 as well
+        linear = functools.partial(nnx.Linear, param_dtype=dtype, rngs=rngs)
+        self.hidden = nnx.List([linear(a, b, kernel_init=gain) for a, b in itertools.pairwise(sizes)])
+        self.head = linear(widths[-1], 1, use_bias=False, kernel_init=head)
         self.activation = activation
 
     def features(self, inputs: Array) -> Array:

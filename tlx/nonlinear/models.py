@@ -90,25 +90,25 @@ class MultiLayer:
     init_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _pure(self)
+        _pure(self, jnp.result_type(float))
 
     exact = False
 
     def start(self, key: Array) -> PyTree:
         """Untrained weights."""
-        return _pure(self).start(key)
+        return _pure(self, jnp.result_type(float)).start(key)
 
     def apply(self, weights: PyTree, inputs: Float[Array, "n d"]) -> Float[Array, " n"]:
         """f(x)."""
-        return _pure(self).apply(weights, inputs)
+        return _pure(self, jnp.result_type(float)).apply(weights, inputs)
 
     def features(self, weights: PyTree, inputs: Float[Array, "n d"]) -> Float[Array, "n m"]:
         """Last hidden layer / sqrt(width)."""
-        return _pure(self).features(weights, inputs)
+        return _pure(self, jnp.result_type(float)).features(weights, inputs)
 
     def refit(self, weights: PyTree, coefficients: Float[Array, " m"]) -> PyTree:
         """The same hidden layers with a new head, from coefficients of `features`."""
-        return _pure(self).refit(weights, coefficients)
+        return _pure(self, jnp.result_type(float)).refit(weights, coefficients)
 
     def scaled(self, optimizer: Optimizer) -> Optimizer:
         """The optimizer as it is: no mean-field scaling."""
@@ -116,7 +116,8 @@ class MultiLayer:
 
 
 @functools.lru_cache(maxsize=64)
-def _pure(model: MultiLayer) -> mlp.Network:
+def _pure(model: MultiLayer, dtype: jnp.dtype) -> mlp.Network:
+    """The pure functions of a model; `dtype`, that of new weights, is there to be part of the cache's key."""
     return mlp.mlp(**dataclasses.asdict(model))
 
 
