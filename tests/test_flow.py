@@ -126,7 +126,7 @@ def test_path_solves_the_differential_equation(x64, key, depth):
     states = solve_ivp(slope, (0, 7.0), begin, t_eval=times, rtol=1e-10, atol=1e-12).y.T
     expected = [spectral.predictor(spectral.Chain(jnp.asarray(s[:-1]), jnp.asarray(s[-1])), depth) for s in states]
     found = path(modes, chain, depth, jnp.asarray(times), lambda beta: beta)
-    np.testing.assert_allclose(found, np.array(expected), atol=2e-5)
+    np.testing.assert_allclose(found, np.array(expected), atol=1e-7)
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -145,3 +145,23 @@ def test_path_ends_at_the_endpoint(x64, key):
     modes, start, *_ = problem(key)
     last = path(modes, spectral.balanced(start, 2), 2, jnp.asarray([300.0]), lambda beta: beta)[0]
     np.testing.assert_allclose(last, endpoint(modes, start, 2), atol=1e-4)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_path_with_decay_ends_where_decay_does(x64, key, depth):
+    modes, start, *_ = problem(key)
+    chain = spectral.balanced(start, depth)
+    last = path(modes, chain, depth, jnp.asarray([600.0]), lambda beta: beta, weight_decay=0.1)[0]
+    np.testing.assert_allclose(last, decayed_endpoint(modes, depth, 0.1), atol=1e-6)
+
+
+def test_a_small_start_leaves_the_saddle_on_time(key):
+    """In float32: |beta| grows as alpha^2 e^{4 |b| t}, so an error of the start would shift the whole curve."""
+    modes, *_ = problem(key)
+    direction = modes.cross / jnp.linalg.norm(modes.cross)
+    alpha, time = 1e-5, 2.5 / jnp.linalg.norm(modes.cross)  # ten e-foldings
+    chain = spectral.Chain(alpha * direction, jnp.asarray(alpha))
+    found = path(modes, chain, 2, time[None], jnp.linalg.norm)[0]
+    expected = alpha**2 * jnp.exp(4 * time * jnp.linalg.norm(modes.cross))
+    assert expected < 1e-4  # still far from the data
+    np.testing.assert_allclose(found, expected, rtol=2e-3)

@@ -9,6 +9,7 @@ The target task and its data belong to the data set; the source is turned away f
 that a whole row of angles shares one sample, one decomposition and one training from scratch.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from jaxtyping import Array, Float, Int
 from tlx import linalg
 from tlx._checks import check_choice, check_count, check_nonnegative, check_positive, check_range, require
 from tlx.data import Moments
-from tlx.train import Optimizer
+from tlx.train import Optimizer, TrainResult, usable
 
 METHODS = ("scratch", "linear_transfer", "fine_tuning")
 PRETRAINING = ("gradient_descent", "limit")
@@ -33,7 +34,7 @@ STARTS = ("random", "balanced")
         *("noise_std", "source_noise_std", "target_norm", "source_norm", "covariance_exponent", "init_scale"),
         *("feature_cutoff", "ridges", "weight_decays", "pretrain", "scratch", "fine_tune"),
     ],
-    meta_fields=["dim", "depth", "width", "start", "pretraining", "source_samples"],
+    meta_fields=["dim", "depth", "width", "start", "pretraining", "source_samples", "times"],
 )
 @dataclass(frozen=True)
 class LinearSetting:
@@ -56,6 +57,8 @@ class LinearSetting:
         ridges: lambda values of linear transfer, shape (r,); the first is the one called linear_transfer.
         weight_decays: weight decay values of training from scratch, shape (k,); the first is called scratch.
         pretrain, scratch, fine_tune: one `Optimizer` each.
+        times: increasing training times >= 0 at which risks are recorded too (static; () records nothing). Time is
+            learning_rate * steps / (1 - momentum), that of the gradient flow which the descent follows.
     """
 
     dim: int = 100
@@ -76,6 +79,7 @@ class LinearSetting:
     pretrain: Optimizer = field(default_factory=lambda: Optimizer(0.05))
     scratch: Optimizer = field(default_factory=Optimizer)
     fine_tune: Optimizer = field(default_factory=Optimizer)
+    times: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_count("dim", self.dim, 2, remedy="Two vectors at an angle need two dimensions.")
@@ -99,6 +103,8 @@ class LinearSetting:
             values = getattr(self, name)
             count = len(values) if hasattr(values, "__len__") else 1
             require(count > 0, f"{name} = {values} is empty; [0.0] is the plain case.")
+        increasing = list(self.times) == sorted(set(self.times)) and min(self.times, default=0.0) >= 0
+        require(increasing, f"times = {self.times} must be increasing numbers of at least 0.")
 
     @property
     def hidden_width(self) -> int:
@@ -111,12 +117,14 @@ class ScratchReport(NamedTuple):
 
     stable_learning_rate: a step size below which gradient descent on this data set does not diverge, see
     `stable_learning_rate`.
+    risk_over_time: at the times of the setting.
     """
 
     risk: Float[Array, " k"]
     status: Int[Array, " k"]
     num_steps: Int[Array, " k"]
     stable_learning_rate: Float[Array, ""]
+    risk_over_time: Float[Array, "k t"]
 
 
 class TransferReport(NamedTuple):
@@ -129,6 +137,9 @@ class TransferReport(NamedTuple):
         num_features: learned directions that linear transfer used, at the setting's cut-off.
         linear_transfer_status: that of pretraining (the probe itself is solved exactly).
         fine_tuning_status, fine_tuning_steps, pretrain_steps: of the training runs.
+        linear_transfer_over_time: risk at the times of the setting while the last layer alone is trained from zero, at
+            the first ridge, by the rule of fine-tuning.
+        fine_tuning_over_time: risk at the times of the setting.
     """
 
     linear_transfer_risk: Float[Array, " r"]
@@ -139,6 +150,26 @@ class TransferReport(NamedTuple):
     fine_tuning_status: Int[Array, ""]
     fine_tuning_steps: Int[Array, ""]
     pretrain_steps: Int[Array, ""]
+    linear_transfer_over_time: Float[Array, " t"]
+    fine_tuning_over_time: Float[Array, " t"]
+
+
+def record_steps(times: tuple[float, ...], rule: Optimizer) -> Int[Array, " t"]:
+    """The steps of a rule nearest to the times t = learning_rate * steps / (1 - momentum); at most its last one."""
+    pace = jnp.asarray(rule.learning_rate) / (1 - rule.momentum)
+    return jnp.minimum(jnp.rint(jnp.asarray(times, pace.dtype) / pace), rule.num_steps).astype(jnp.int32)
+
+
+def over_time(result: TrainResult) -> Float[Array, " t"]:
+    """The recorded risks of a run; NaN if it failed, empty if nothing was recorded."""
+    if result.curve is None:
+        return jnp.zeros(0, result.loss.dtype)
+    return jnp.where(usable(result.status), result.curve, jnp.nan)
+
+
+def head_rule(setting: LinearSetting) -> Optimizer:
+    """How the last layer alone is trained: as in fine-tuning, its weight decay that of the first ridge."""
+    return dataclasses.replace(setting.fine_tune, weight_decay=2 * jnp.asarray(setting.ridges)[0])
 
 
 def stable_learning_rate(setting: LinearSetting, data: Moments, top: Array | None = None) -> Float[Array, ""]:

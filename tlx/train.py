@@ -1,8 +1,8 @@
 """One training run: a pure function of a loss, a start and an optimizer, ending in a status.
 
 Nothing here knows what is trained (deep linear, mean-field, MLP) or how many lanes run beside this one.
-Traced (may differ between lanes): learning_rate, weight_decay, tolerance, the loss's own data.
-Static (each value is a program of its own): name, num_steps, momentum, check_every, record_at.
+Traced (may differ between lanes): learning_rate, weight_decay, tolerance, record_at, the loss's own data.
+Static (each value is a program of its own): name, num_steps, momentum, check_every.
 """
 
 import enum
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from tlx._checks import check_choice, check_count, check_nonnegative, check_positive, check_range
+from tlx._checks import check_choice, check_count, check_nonnegative, check_positive, check_range, require
 
 DIVERGENCE_FACTOR = 1e4  # a loss this many times above the larger of its start and 1 will not come back
 
@@ -116,7 +116,7 @@ def train(
     optimizer: Optimizer,
     *,
     observe: Callable[[PyTree], PyTree] | None = None,
-    record_at: tuple[int, ...] = (),
+    record_at: tuple[int, ...] | Int[Array, " t"] = (),
 ) -> TrainResult:
     """Minimise `loss` from `params` until the tolerance, the step limit or divergence.
 
@@ -125,20 +125,17 @@ def train(
         params: any pytree of weights.
         optimizer: the rule and when it stops.
         observe: what to record of the weights, any pytree of arrays.
-        record_at: increasing step numbers (0 = the start) at which to record. After an early stop the last
-            weights are recorded again: a converged run stands still.
+        record_at: increasing step numbers (0 = the start) at which to record; a traced array is taken as it is. After
+            an early stop the last weights are recorded again: a converged run stands still.
 
     Returns:
         A `TrainResult`. A lane that has stopped costs nothing more unless it is batched with running ones.
     """
-    if list(record_at) != sorted(set(record_at)) or any(not 0 <= s <= optimizer.num_steps for s in record_at):
-        raise ValueError(
-            f"record_at = {record_at} must increase strictly within [0, num_steps = {optimizer.num_steps}]."
-        )
+    _check_records(record_at, optimizer.num_steps)
     advance = _advance(loss, optimizer)
     state = _start(loss, params, optimizer)
     curve = None
-    if observe is not None and record_at:
+    if observe is not None and len(record_at):
 
         def segment(state, stop):
             state = advance(state, stop)
@@ -148,6 +145,16 @@ def train(
     state = advance(state, jnp.asarray(optimizer.num_steps, jnp.int32))
     status = jnp.where(state.status < 0, Status.MAX_STEPS, state.status)
     return TrainResult(state.params, status, state.step, state.loss, state.rate, curve)
+
+
+def _check_records(record_at: Any, num_steps: int) -> None:
+    """Refuse step numbers that are out of order or beyond the last step (those of a tuple: they are known now)."""
+    if isinstance(record_at, tuple):
+        inside = all(0 <= step <= num_steps for step in record_at)
+        require(
+            list(record_at) == sorted(set(record_at)) and inside,
+            f"record_at = {record_at} must increase strictly within [0, num_steps = {num_steps}].",
+        )
 
 
 def _start(loss: Callable, params: PyTree, optimizer: Optimizer) -> _State:

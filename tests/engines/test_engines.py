@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tlx import protocols
 from tlx.engines import flow, full, spectral
 from tlx.protocols import LinearSetting
 from tlx.train import Optimizer, Status
@@ -84,6 +85,50 @@ def test_flow_is_the_limit_of_spectral(x64, key, variant):
         np.testing.assert_allclose(found.linear_transfer_risk, expected.linear_transfer_risk, rtol=1e-2)
     assert gaps[0] > 1e-5
     assert 1.6 < gaps[0] / gaps[1] < 2.4
+
+
+@pytest.mark.parametrize("variant", ["population", "finite source", "depth 1", "depth 3"])
+def test_risks_over_time_are_those_of_every_engine(x64, key, variant):
+    """Spectral is full at each recorded time; flow is both at first order in the step."""
+    changes = {**VARIANTS[variant], "pretraining": "limit", "times": (0.0, 2.0, 10.0, 30.0)}
+    gaps = []
+    for rate in (0.02, 0.01):
+        rule = Optimizer(rate, round(40 / rate), tolerance=0.0)
+        own = setting(**{**changes, "scratch": rule, "fine_tune": rule})
+        curves = {}
+        for name in ("full", "spectral"):
+            scratch, moved = lane(name, own, key, 20, 0.9)
+            curves[name] = scratch.risk_over_time, moved.linear_transfer_over_time, moved.fine_tuning_over_time
+        smooth = setting(**{**changes, "scratch": rule, "fine_tune": rule, "start": "random", "init_scale": 1e-5})
+        scratch, moved = lane("flow", smooth, key, 20, 0.9)
+        limit = [moved.linear_transfer_over_time, moved.fine_tuning_over_time]
+        assert scratch.risk_over_time.shape == (2, 4)
+        for one, other in zip(curves["spectral"], curves["full"], strict=True):
+            assert one.shape[-1] == 4
+            np.testing.assert_allclose(one, other, rtol=2e-4, atol=1e-6)
+        gaps.append([float(jnp.max(jnp.abs(c - f))) for c, f in zip(curves["full"][1:], limit, strict=True)])
+        np.testing.assert_allclose(limit[0][0], 1.0, rtol=1e-9)  # a head at zero, |beta_t| = 1
+        tuned = curves["full"][2]
+        assert abs(float(tuned[0] - tuned[-1])) > 0.05  # something happens
+    np.testing.assert_allclose(np.divide(*gaps), 2, atol=0.5)
+
+
+def test_risks_over_time_end_where_training_does(x64, key):
+    """Flow, momentum in its time scale, and weight decay: late times are the endpoints of the same report."""
+    rule = Optimizer(0.01, 60_000, momentum=0.5, tolerance=1e-9)
+    own = setting(times=(600.0,), weight_decays=(0.0, 0.05), ridges=(0.3,), scratch=rule, fine_tune=rule)
+    for name in ("spectral", "flow"):
+        scratch, moved = lane(name, own, key, 15, 0.9)
+        np.testing.assert_allclose(scratch.risk_over_time[:, 0], scratch.risk, rtol=2e-3)
+        np.testing.assert_allclose(moved.fine_tuning_over_time[0], moved.fine_tuning_risk, rtol=2e-3)
+        np.testing.assert_allclose(moved.linear_transfer_over_time[0], moved.linear_transfer_risk[0], rtol=1e-6)
+
+
+def test_momentum_and_time_are_counted_as_the_flow_does():
+    steps = protocols.record_steps((0.0, 1.0, 5.0, 1e9), Optimizer(0.01, 1000, momentum=0.5))
+    assert steps.tolist() == [0, 50, 250, 1000]
+    with pytest.raises(ValueError, match=r"times = \(2\.0, 1\.0\)"):
+        setting(times=(2.0, 1.0))
 
 
 @pytest.mark.parametrize("engine", ["spectral", "flow"])

@@ -1,5 +1,6 @@
 """What engines `spectral` and `flow` share: the data sets that engine `full` would draw, decomposed once."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from tlx import _keys, data, spectral, tasks
 from tlx.data import Moments
+from tlx.networks import deep_linear
 from tlx.protocols import LinearProbe, LinearSetting, linear_transfer
 from tlx.spectral import Chain, Decomposition, Modes
 
@@ -59,11 +61,49 @@ def source_modes(samples: Samples, task: Float[Array, " d"]) -> tuple[Modes, Flo
     return spectral.with_task(samples.source, task), samples.source.basis
 
 
+def untrained(setting: LinearSetting, key: Array) -> deep_linear.Weights | None:
+    """The weights that decide the chain's start; None where only the data does (depth >= 3, random)."""
+    shape = {"dim": setting.dim, "depth": setting.depth, "init_scale": jnp.asarray(setting.init_scale)}
+    if setting.start == "balanced":
+        return deep_linear.balanced_start(key, width=1, **shape)  # the predictor does not depend on the width
+    return deep_linear.random_start(key, width=setting.hidden_width, **shape) if setting.depth <= 2 else None
+
+
+def start(setting: LinearSetting, weights: deep_linear.Weights | None, cross: Float[Array, " d"]) -> Chain:
+    """The chain of an untrained network, in coordinates; `cross` is b of the data it is about to see."""
+    if weights is None:
+        return spectral.plateau_start(cross, setting.depth, setting.init_scale)
+    if setting.start == "balanced" or setting.depth == 1:
+        return spectral.reduced(weights)
+    return spectral.growing_mode(weights, cross)
+
+
+def scratch_start(setting: LinearSetting, samples: Samples) -> Chain:
+    """The chain from which training from scratch on a target sample begins, in coordinates."""
+    weights = untrained(setting, _keys.named(samples.own, "scratch start"))
+    return start(setting, weights, samples.moments.cross)
+
+
+def feature(setting: LinearSetting, chain: Chain) -> Float[Array, " d"]:
+    """The one feature of a chain of two layers or more, u s^{L-2}: what its last layer s multiplies."""
+    return spectral.layer_norm(chain, setting.depth) ** (setting.depth - 2) * chain.first
+
+
+def head(setting: LinearSetting, samples: Samples, chain: Chain) -> tuple[Modes, Callable[[Array], Array]]:
+    """The target loss of the last layer alone on a chain's frozen features, and from its weights to the predictor."""
+    basis, modes = samples.decomposition
+    if setting.depth == 1:  # the features are the inputs
+        return modes, lambda weights: basis @ weights
+    direction, (covariance, cross, power, _) = feature(setting, chain), samples.moments
+    curvature = direction @ (covariance @ direction)
+    return Modes(curvature[None], (direction @ cross)[None], power), lambda weights: direction * weights[0]
+
+
 def probe(setting: LinearSetting, samples: Samples, chain: Chain) -> LinearProbe:
     """Linear transfer on the features of a chain (in coordinates): one feature, u s^{L-2}; all inputs at depth 1."""
     if setting.depth > 1:
-        scale = spectral.layer_norm(chain, setting.depth) ** (setting.depth - 2)
-        return linear_transfer((scale * chain.first)[:, None], samples.moments, setting.ridges, setting.feature_cutoff)
+        features = feature(setting, chain)[:, None]
+        return linear_transfer(features, samples.moments, setting.ridges, setting.feature_cutoff)
     basis, modes = samples.decomposition
     ridges = jnp.asarray(setting.ridges, modes.cross.dtype)[:, None]
     shifted = modes.eigenvalues[None, :] + ridges

@@ -1,5 +1,9 @@
-"""Engine `flow`: where gradient flow from small starts ends, with no steps: one scalar root per pair."""
+"""Engine `flow`: where gradient flow from small starts ends, with no steps: one scalar root per pair.
 
+At given times (`LinearSetting.times`) it also gives the risk along the flow, by solving the chain's equations.
+"""
+
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -9,7 +13,9 @@ from jaxtyping import Array, Float, Int
 from tlx import flow, spectral, tasks
 from tlx.engines import _samples
 from tlx.engines._samples import Samples
+from tlx.flow_path import path
 from tlx.protocols import LinearSetting, ScratchReport, TransferReport, stable_learning_rate
+from tlx.spectral import Chain
 from tlx.train import Status
 
 
@@ -34,15 +40,21 @@ def prepare(setting: LinearSetting, key: Array, num_samples: Int[Array, ""] | in
     samples = _samples.draw(setting, key, num_samples)
     basis, modes = samples.decomposition
 
-    def run(weight_decay):
-        predictor = basis @ flow.decayed_endpoint(modes, setting.depth, weight_decay)
-        return tasks.risk(predictor, samples.target, samples.spectrum)
+    def risk(predictor):
+        return tasks.risk(basis @ predictor, samples.target, samples.spectrum)
 
-    risk = jax.lax.map(run, jnp.asarray(setting.weight_decays, modes.cross.dtype))
-    done = jnp.full(risk.shape, Status.CONVERGED, jnp.int32)
+    def run(weight_decay):
+        curve = jnp.zeros(0, modes.cross.dtype)
+        if setting.times:
+            begin = spectral.turned(_samples.scratch_start(setting, samples), basis.T)
+            curve = path(modes, begin, setting.depth, jnp.asarray(setting.times), risk, weight_decay=weight_decay)
+        return risk(flow.decayed_endpoint(modes, setting.depth, weight_decay)), curve
+
+    ends, curves = jax.lax.map(run, jnp.asarray(setting.weight_decays, modes.cross.dtype))
+    done = jnp.full(ends.shape, Status.CONVERGED, jnp.int32)
     stable = stable_learning_rate(setting, samples.moments, modes.eigenvalues[-1])
     forgetful = flow.decayed_endpoint(modes, setting.depth, setting.fine_tune.weight_decay)
-    return Prepared(samples, forgetful), ScratchReport(risk, done, jnp.zeros_like(done), stable)
+    return Prepared(samples, forgetful), ScratchReport(ends, done, jnp.zeros_like(done), stable, curves)
 
 
 def pretrain(setting: LinearSetting, samples: Samples, task: Float[Array, " d"]) -> Float[Array, " d"]:
@@ -55,24 +67,44 @@ def pretrain(setting: LinearSetting, samples: Samples, task: Float[Array, " d"])
 def transfer(setting: LinearSetting, prepared: Prepared, overlap_angle: Float[Array, ""]) -> TransferReport:
     """The pretrained predictor at this angle, its linear probe, and the end of its fine-tuning."""
     samples, depth = prepared.samples, setting.depth
+    decay = jnp.asarray(setting.fine_tune.weight_decay)
     pair = _samples.pair(setting, samples, overlap_angle)
     learned = pretrain(setting, samples, pair.source)
-    probe = _samples.probe(setting, samples, spectral.balanced(learned, depth))
+    chain = spectral.balanced(learned, depth)
+    probe = _samples.probe(setting, samples, chain)
     basis, modes = samples.decomposition
     kept = flow.endpoint(modes, basis.T @ learned, depth)
-    tuned = basis @ jnp.where(jnp.asarray(setting.fine_tune.weight_decay) > 0, prepared.forgetful, kept)
+    tuned = basis @ jnp.where(decay > 0, prepared.forgetful, kept)
 
     def risk(predictor, task):
         return tasks.risk(predictor, task, pair.spectrum)
 
+    def on_target(predictor):
+        return risk(predictor, pair.target)
+
+    head = tuning = jnp.zeros(0, modes.cross.dtype)
+    if setting.times:
+        times, begin = jnp.asarray(setting.times), spectral.turned(chain, basis.T)
+        head = _head_over_time(setting, samples, chain, on_target)
+        tuning = path(modes, begin, depth, times, lambda beta: on_target(basis @ beta), weight_decay=decay)
     done, steps = jnp.asarray(Status.CONVERGED, jnp.int32), jnp.asarray(0, jnp.int32)
     return TransferReport(
-        jax.lax.map(lambda p: risk(p, pair.target), probe.predictors),
-        risk(tuned, pair.target),
+        jax.lax.map(on_target, probe.predictors),
+        on_target(tuned),
         risk(learned, pair.source),
         probe.num_features,
         done,
         done,
         steps,
         steps,
+        head,
+        tuning,
     )
+
+
+def _head_over_time(setting: LinearSetting, samples: Samples, chain: Chain, risk: Callable) -> Float[Array, " t"]:
+    """Risk while the last layer alone is trained from zero on the chain's feature: a network of depth 1."""
+    modes, outward = _samples.head(setting, samples, chain)
+    zero = Chain(jnp.zeros_like(modes.cross), jnp.zeros_like(modes.label_power))
+    decay = 2 * jnp.asarray(setting.ridges, modes.cross.dtype)[0]
+    return path(modes, zero, 1, jnp.asarray(setting.times), lambda w: risk(outward(w)), weight_decay=decay)

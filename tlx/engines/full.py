@@ -1,7 +1,8 @@
 """Engine `full`: every weight of every network is trained, by any optimizer, from any start."""
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,16 @@ from jaxtyping import Array, Float, Int
 from tlx import _keys, data, tasks
 from tlx.data import Moments
 from tlx.networks import deep_linear
-from tlx.protocols import LinearSetting, ScratchReport, TransferReport, linear_transfer, stable_learning_rate
+from tlx.protocols import (
+    LinearSetting,
+    ScratchReport,
+    TransferReport,
+    head_rule,
+    linear_transfer,
+    over_time,
+    record_steps,
+    stable_learning_rate,
+)
 from tlx.train import Optimizer, Status, TrainResult, train, usable
 
 
@@ -22,9 +32,9 @@ class Prepared(NamedTuple):
     moments: Moments
 
 
-def fit(weights: deep_linear.Weights, sample: Moments, optimizer: Optimizer) -> TrainResult:
-    """Train all layers of a deep linear network on a squared loss."""
-    return train(lambda w: data.squared_loss(deep_linear.predictor(w), sample), weights, optimizer)
+def fit(weights: deep_linear.Weights, sample: Moments, optimizer: Optimizer, **record: Any) -> TrainResult:
+    """Train all layers of a deep linear network on a squared loss; `record` as in `tlx.train.train`."""
+    return train(lambda w: data.squared_loss(deep_linear.predictor(w), sample), weights, optimizer, **record)
 
 
 def start(setting: LinearSetting, key: Array) -> deep_linear.Weights:
@@ -47,13 +57,17 @@ def prepare(setting: LinearSetting, key: Array, num_samples: Int[Array, ""] | in
     moments = data.sample_moments(_keys.named(own, "target data"), target, spectrum, setting.noise_std, num_samples)
     weights = start(setting, _keys.named(own, "scratch start"))
 
-    def run(weight_decay):
-        result = fit(weights, moments, dataclasses.replace(setting.scratch, weight_decay=weight_decay))
-        risk = tasks.risk(deep_linear.predictor(result.params), target, spectrum)
-        return jnp.where(usable(result.status), risk, jnp.nan), result.status, result.num_steps
+    def risk(weights):
+        return tasks.risk(deep_linear.predictor(weights), target, spectrum)
 
-    outcomes = jax.lax.map(run, jnp.asarray(setting.weight_decays, moments.cross.dtype))
-    return Prepared(key, spectrum, moments), ScratchReport(*outcomes, stable_learning_rate(setting, moments))
+    def run(weight_decay):
+        rule = dataclasses.replace(setting.scratch, weight_decay=weight_decay)
+        result = fit(weights, moments, rule, observe=risk, record_at=record_steps(setting.times, rule))
+        end = jnp.where(usable(result.status), risk(result.params), jnp.nan)
+        return end, result.status, result.num_steps, over_time(result)
+
+    *ends, curves = jax.lax.map(run, jnp.asarray(setting.weight_decays, moments.cross.dtype))
+    return Prepared(key, spectrum, moments), ScratchReport(*ends, stable_learning_rate(setting, moments), curves)
 
 
 def pretrain(setting: LinearSetting, prepared: Prepared, pair: tasks.LinearPair) -> TrainResult:
@@ -89,20 +103,41 @@ def transfer(setting: LinearSetting, prepared: Prepared, overlap_angle: Float[Ar
     probe = linear_transfer(
         deep_linear.features(source.params), prepared.moments, setting.ridges, setting.feature_cutoff
     )
-    tuned = fit(source.params, prepared.moments, setting.fine_tune)
 
     def risk(predictor, task):
         return tasks.risk(predictor, task, pair.spectrum)
 
+    def on_target(weights):
+        return risk(deep_linear.predictor(weights), pair.target)
+
+    steps = record_steps(setting.times, setting.fine_tune)
+    tuned = fit(source.params, prepared.moments, setting.fine_tune, observe=on_target, record_at=steps)
     ready = usable(source.status)
     status = jnp.where(ready, tuned.status, source.status)
     return TransferReport(
         jnp.where(ready, jax.lax.map(lambda p: risk(p, pair.target), probe.predictors), jnp.nan),
-        jnp.where(usable(status), risk(deep_linear.predictor(tuned.params), pair.target), jnp.nan),
+        jnp.where(usable(status), on_target(tuned.params), jnp.nan),
         jnp.where(ready, risk(deep_linear.predictor(source.params), pair.source), jnp.nan),
         probe.num_features,
         source.status,
         status,
         tuned.num_steps,
         source.num_steps,
+        jnp.where(ready, _head_over_time(setting, source.params, prepared.moments, on_target), jnp.nan),
+        jnp.where(ready, over_time(tuned), jnp.nan),
     )
+
+
+def _head_over_time(
+    setting: LinearSetting, weights: deep_linear.Weights, sample: Moments, risk: Callable
+) -> Float[Array, " t"]:
+    """Risk while the last layer alone is trained from zero on the features below it."""
+    rule, features = head_rule(setting), deep_linear.features(weights)
+
+    def loss(head):
+        return data.squared_loss(features @ head, sample)
+
+    if not setting.times:  # nothing to look at: nothing to train
+        return jnp.zeros(0, features.dtype)
+    start, steps = jnp.zeros_like(features[0]), record_steps(setting.times, rule)
+    return over_time(train(loss, start, rule, observe=lambda head: risk((features @ head,)), record_at=steps))

@@ -6,6 +6,7 @@ so that runs from scratch agree step by step too; at depth >= 3 time counts from
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -16,7 +17,15 @@ from tlx import _keys, flow, spectral, tasks
 from tlx.engines import _samples
 from tlx.engines._samples import Samples
 from tlx.networks import deep_linear
-from tlx.protocols import LinearSetting, ScratchReport, TransferReport, stable_learning_rate
+from tlx.protocols import (
+    LinearSetting,
+    ScratchReport,
+    TransferReport,
+    head_rule,
+    over_time,
+    record_steps,
+    stable_learning_rate,
+)
 from tlx.spectral import Chain, Modes
 from tlx.train import Optimizer, Status, TrainResult, usable
 
@@ -36,29 +45,29 @@ def check(setting: LinearSetting) -> None:
         spectral.check_start(setting.init_scale, setting.depth)
 
 
-def untrained(setting: LinearSetting, key: Array) -> deep_linear.Weights | None:
-    """The weights that decide the chain's start; None where only the data does (depth >= 3, random)."""
-    shape = {"dim": setting.dim, "depth": setting.depth, "init_scale": jnp.asarray(setting.init_scale)}
-    if setting.start == "balanced":
-        return deep_linear.balanced_start(key, width=1, **shape)  # the predictor does not depend on the width
-    return deep_linear.random_start(key, width=setting.hidden_width, **shape) if setting.depth <= 2 else None
+def fit(
+    modes: Modes,
+    basis: Array | None,
+    chain: Chain,
+    setting: LinearSetting,
+    rule: Optimizer,
+    risk: Callable[[Array], Array] | None = None,
+) -> TrainResult:
+    """Train a chain given in coordinates on modes in some basis; the result is in coordinates again.
 
+    The `risk` of the predictor (in coordinates) is recorded at the times of the setting.
+    """
 
-def start(setting: LinearSetting, weights: deep_linear.Weights | None, cross: Float[Array, " d"]) -> Chain:
-    """The chain of an untrained network, in coordinates; `cross` is b of the data it is about to see."""
-    if weights is None:
-        return spectral.plateau_start(cross, setting.depth, setting.init_scale)
-    if setting.start == "balanced" or setting.depth == 1:
-        return spectral.reduced(weights)
-    return spectral.growing_mode(weights, cross)
+    def outward(chain):
+        return chain if basis is None else spectral.turned(chain, basis)
 
+    def observe(chain):
+        return risk(spectral.predictor(outward(chain), setting.depth))
 
-def fit(modes: Modes, basis: Array | None, chain: Chain, setting: LinearSetting, rule: Optimizer) -> TrainResult:
-    """Train a chain given in coordinates on modes in some basis; the result is in coordinates again."""
-    if basis is None:
-        return spectral.descend(modes, chain, setting.depth, rule)
-    result = spectral.descend(modes, spectral.turned(chain, basis.T), setting.depth, rule)
-    return result._replace(params=spectral.turned(result.params, basis))
+    record = {} if risk is None else {"observe": observe, "record_at": record_steps(setting.times, rule)}
+    begin = chain if basis is None else spectral.turned(chain, basis.T)
+    result = spectral.descend(modes, begin, setting.depth, rule, **record)
+    return result._replace(params=outward(result.params))
 
 
 def prepare(setting: LinearSetting, key: Array, num_samples: Int[Array, ""] | int) -> tuple[Prepared, ScratchReport]:
@@ -66,19 +75,22 @@ def prepare(setting: LinearSetting, key: Array, num_samples: Int[Array, ""] | in
     check(setting)
     samples = _samples.draw(setting, key, num_samples)
     basis, modes = samples.decomposition
-    begin = start(setting, untrained(setting, _keys.named(samples.own, "scratch start")), samples.moments.cross)
+    begin = _samples.scratch_start(setting, samples)
+
+    def risk(predictor):
+        return tasks.risk(predictor, samples.target, samples.spectrum)
 
     def run(weight_decay):
         rule = dataclasses.replace(setting.scratch, weight_decay=weight_decay)
-        result = fit(modes, basis, begin, setting, rule)
-        risk = tasks.risk(spectral.predictor(result.params, setting.depth), samples.target, samples.spectrum)
-        return jnp.where(usable(result.status), risk, jnp.nan), result.status, result.num_steps
+        result = fit(modes, basis, begin, setting, rule, risk)
+        end = risk(spectral.predictor(result.params, setting.depth))
+        return jnp.where(usable(result.status), end, jnp.nan), result.status, result.num_steps, over_time(result)
 
-    outcomes = jax.lax.map(run, jnp.asarray(setting.weight_decays, modes.cross.dtype))
+    *ends, curves = jax.lax.map(run, jnp.asarray(setting.weight_decays, modes.cross.dtype))
     stable = stable_learning_rate(setting, samples.moments, modes.eigenvalues[-1])
     source_key = _keys.named(_keys.named(key, "source"), "start")
-    weights = untrained(setting, source_key) if setting.pretraining == "gradient_descent" else None
-    return Prepared(samples, weights), ScratchReport(*outcomes, stable)
+    weights = _samples.untrained(setting, source_key) if setting.pretraining == "gradient_descent" else None
+    return Prepared(samples, weights), ScratchReport(*ends, stable, curves)
 
 
 def pretrain(setting: LinearSetting, prepared: Prepared, task: Float[Array, " d"]) -> TrainResult:
@@ -86,7 +98,7 @@ def pretrain(setting: LinearSetting, prepared: Prepared, task: Float[Array, " d"
     modes, basis = _samples.source_modes(prepared.samples, task)
     if setting.pretraining == "gradient_descent":
         cross = modes.cross if basis is None else basis @ modes.cross
-        begin = start(setting, prepared.weights, cross)
+        begin = _samples.start(setting, prepared.weights, cross)
         return fit(modes, basis, begin, setting, setting.pretrain)
     learned = task if basis is None else basis @ flow.minimum_norm(modes)
     zero = jnp.zeros((), learned.dtype)
@@ -101,20 +113,35 @@ def transfer(setting: LinearSetting, prepared: Prepared, overlap_angle: Float[Ar
     source = pretrain(setting, prepared, pair.source)
     probe = _samples.probe(setting, samples, source.params)
     basis, modes = samples.decomposition
-    tuned = fit(modes, basis, source.params, setting, setting.fine_tune)
 
     def risk(predictor, task):
         return tasks.risk(predictor, task, pair.spectrum)
 
+    def on_target(predictor):
+        return risk(predictor, pair.target)
+
+    tuned = fit(modes, basis, source.params, setting, setting.fine_tune, on_target)
     ready = usable(source.status)
     status = jnp.where(ready, tuned.status, source.status)
     return TransferReport(
-        jnp.where(ready, jax.lax.map(lambda p: risk(p, pair.target), probe.predictors), jnp.nan),
-        jnp.where(usable(status), risk(spectral.predictor(tuned.params, depth), pair.target), jnp.nan),
+        jnp.where(ready, jax.lax.map(on_target, probe.predictors), jnp.nan),
+        jnp.where(usable(status), on_target(spectral.predictor(tuned.params, depth)), jnp.nan),
         jnp.where(ready, risk(spectral.predictor(source.params, depth), pair.source), jnp.nan),
         probe.num_features,
         source.status,
         status,
         tuned.num_steps,
         source.num_steps,
+        jnp.where(ready, _head_over_time(setting, samples, source.params, on_target), jnp.nan),
+        jnp.where(ready, over_time(tuned), jnp.nan),
     )
+
+
+def _head_over_time(setting: LinearSetting, samples: Samples, chain: Chain, risk: Callable) -> Float[Array, " t"]:
+    """Risk while the last layer alone is trained from zero on the chain's feature: a network of depth 1."""
+    rule, (modes, outward) = head_rule(setting), _samples.head(setting, samples, chain)
+    if not setting.times:  # nothing to look at: nothing to train
+        return jnp.zeros(0, modes.cross.dtype)
+    zero = Chain(jnp.zeros_like(modes.cross), jnp.zeros_like(modes.label_power))
+    steps = record_steps(setting.times, rule)
+    return over_time(spectral.descend(modes, zero, 1, rule, observe=lambda c: risk(outward(c.first)), record_at=steps))
