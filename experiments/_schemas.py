@@ -224,6 +224,23 @@ class ComparisonConfig(PhaseDiagramConfig):
 
 
 @dataclass
+class LearningCurvesGrid(GridConfig):
+    """The axes of the curves: lists, or an int for that many steps (even, over the logarithm for times)."""
+
+    overlap_angles: Any = field(default_factory=lambda: [0.4, 1.2])  # radians in [0, pi]
+    sample_ratios: Any = field(default_factory=lambda: [0.5, 0.9, 1.1, 2.0])  # n / dim
+    times: Any = 40  # training time = learning_rate * steps / (1 - momentum); an int: up to the end of training
+
+
+@dataclass
+class LearningCurvesConfig(PhaseDiagramConfig):
+    """Angle x sample ratio x time x instance x method."""
+
+    study: str = "learning_curves"
+    grid: LearningCurvesGrid = field(default_factory=LearningCurvesGrid)
+
+
+@dataclass
 class ScratchGrid:
     """Sample ratios only: training from scratch knows no angle."""
 
@@ -252,6 +269,7 @@ class PretrainingStudyConfig(LinearStudyConfig):
 SCHEMAS: dict[str, type] = {
     "phase_diagram": PhaseDiagramConfig,
     "comparison": ComparisonConfig,
+    "learning_curves": LearningCurvesConfig,
     "scratch_risk": ScratchRiskConfig,
     "pretraining": PretrainingStudyConfig,
 }

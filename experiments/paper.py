@@ -32,6 +32,7 @@ PRESETS = (
     "target_norms",
     "source_sizes",
     "power_law_inputs",
+    "learning_curves",
 )
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Transfer in deep linear networks: every figure</title>

@@ -4,7 +4,6 @@ python -m experiments.phase_diagram [overrides]      (--help explains them; -m s
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +15,7 @@ from experiments._schemas import Engine, PhaseDiagramConfig
 from experiments._store import Arrays
 from experiments._study import Place, Study, Verdict
 from tlx import ensemble, stats
-from tlx.protocols import METHODS
+from tlx.protocols import METHODS, LinearSetting, ScratchReport, TransferReport
 from tlx.train import Status
 
 
@@ -53,6 +52,13 @@ def _runs_per_data_set(config: PhaseDiagramConfig) -> int:
 
 def compute(config: PhaseDiagramConfig, place: Place, progress: Callable[[int], None]) -> Arrays:
     """Train every pair of one unit."""
+    return arrays(*reports(config, _linear.setting(config), place, progress))
+
+
+def reports(
+    config: PhaseDiagramConfig, setting: LinearSetting, place: Place, progress: Callable[[int], None]
+) -> tuple[ScratchReport, TransferReport]:
+    """What the engine reports of one unit's data sets, with axes (instance,), and pairs, (instance, theta)."""
     own = {name: values[place.get(name, slice(None))] for name, values in axes(config).items()}
     (ratio,) = own["sample_ratio"]
     instance = own["instance"]
@@ -60,18 +66,17 @@ def compute(config: PhaseDiagramConfig, place: Place, progress: Callable[[int], 
         "instance": instance.astype(np.int32),
         "num_samples": np.full(len(instance), _linear.sample_counts(np.asarray([ratio]), config.task.dim)[0]),
     }
-    scratch, transfer = ensemble.run_nested(
+    return ensemble.run_nested(
         *_linear.programs(config.engine),
         outer,
         own["theta"],
-        (_linear.setting(config), jax.random.key(config.seed)),
+        (setting, jax.random.key(config.seed)),
         plan=_linear.plan(config.ensemble, len(instance)),
         progress=lambda done, total: progress(done * _runs_per_data_set(config)),
     )
-    return _arrays(scratch, transfer)
 
 
-def _arrays(scratch: Any, transfer: Any) -> Arrays:
+def arrays(scratch: ScratchReport, transfer: TransferReport) -> Arrays:
     """Reports with axes (instance, ...) as named arrays with the sample_ratio axis of length one."""
     angles = transfer.fine_tuning_risk.shape[1]
     spread = np.repeat(scratch.risk[:, 0][:, None], angles, 1)  # scratch knows no angle

@@ -117,6 +117,12 @@ def test_one_program_serves_every_sample_size():
     assert len(count) == 1
 
 
+def test_a_result_without_entries_keeps_its_lanes():
+    empty, full = ensemble.run(lambda _, x: (jax.numpy.zeros((0, 2)), x), np.arange(5.0, dtype=np.float32))
+    assert empty.shape == (5, 0, 2)
+    assert full.tolist() == [0, 1, 2, 3, 4]
+
+
 def test_bad_layouts_are_refused():
     with pytest.raises(ValueError, match="devices"):
         ensemble.make_plan(3, devices=())

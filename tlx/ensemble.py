@@ -127,7 +127,7 @@ def _chunk(lanes: PyTree, plan: Plan, begin: int, groups: int) -> tuple[PyTree, 
 def _own_rows(leaf: np.ndarray, plan: Plan, groups: int) -> np.ndarray:
     """The rows of a result that were asked for, in the order of the lanes."""
     by_device = leaf.reshape(len(plan.devices), plan.per_call, *leaf.shape[1:])
-    return by_device[:, : groups * plan.together].reshape(-1, *leaf.shape[1:])
+    return by_device[:, : groups * plan.together].reshape(groups * plan.together * len(plan.devices), *leaf.shape[1:])
 
 
 def _on_host(leaf: jax.Array) -> np.ndarray:

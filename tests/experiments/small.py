@@ -23,6 +23,7 @@ NONLINEAR += ["ensemble.num_instances=2", "ensemble.instances_per_unit=2", "ense
 SMALL = {
     "phase_diagram": [*LINEAR, "grid.overlap_angles=[0.4,1.2]", "grid.sample_ratios=[0.5,1.5]"],
     "comparison": [*LINEAR, "grid.overlap_angles=[0.4]", "grid.sample_ratios=[0.5,1.5]"],
+    "learning_curves": [*LINEAR, "grid.overlap_angles=[0.4]", "grid.sample_ratios=[0.5,1.5]", "grid.times=3"],
     "scratch_risk": [*LINEAR, "grid.sample_ratios=[0.5,1.5]"],
     "pretraining": ["task.dim=12", "optimizer.num_steps=200", "ensemble.num_instances=2", "num_records=5"],
     "relu_phase_diagram": [*NONLINEAR, "grid.amounts=[0.25,0.5]", "grid.sample_sizes=[8,16,32]"],

@@ -86,6 +86,18 @@ def test_nonlinear_studies(override, value, remedy, tmp_path):
     assert_refused("relu_phase_diagram", tmp_path, [override], value, remedy)
 
 
+TIMES = [
+    ("grid.times=[-1.0,2.0]", "-1", "time 0"),
+    ("grid.times=[]", "grid.times", "empty grid"),
+    ("grid.times=[1e9]", "1e[+]09", "num_steps.*engine=flow"),
+]
+
+
+@pytest.mark.parametrize(("override", "value", "remedy"), TIMES, ids=[case[0] for case in TIMES])
+def test_times_of_learning_curves(override, value, remedy, tmp_path):
+    assert_refused("learning_curves", tmp_path, [override], value, remedy)
+
+
 COMMANDS = [
     (["tsk.noise_std=1"], "tsk", "task"),
     (["task.noize_std=1"], "noize_std", "Did you mean task.noise_std"),
