@@ -64,6 +64,8 @@ def linear_transfer(config: _schemas.LinearStudyConfig, angle, count, ridge) -> 
         target_norm=task.target_norm,
         source_ratio=source_ratio(task),
         source_noise_std=task.source_noise_std,
+        source_norm=task.source_norm,
+        dim=task.dim,
     )
 
 

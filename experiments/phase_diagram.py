@@ -11,6 +11,7 @@ import xarray as xr
 
 from experiments import _app, _linear, _linear_theory
 from experiments._figures import phase, surface
+from experiments._figures._style import edges
 from experiments._schemas import Engine, PhaseDiagramConfig
 from experiments._store import Arrays
 from experiments._study import Place, Study, Verdict
@@ -110,7 +111,7 @@ def finish(config: PhaseDiagramConfig, data: xr.Dataset) -> xr.Dataset:
     theta, ratio = data.theta.values, data.sample_ratio.values
     counts = _linear.sample_counts(ratio, config.task.dim)
     data = data.assign_coords(num_samples=("sample_ratio", counts))
-    fine = np.linspace(theta.min(), theta.max(), 61), np.linspace(ratio.min(), ratio.max(), 161)
+    fine = _fine(theta, 61, np.pi), _fine(ratio, 161, np.inf)
     whole = _linear_theory.whole_ratio(config.task, ratio)
     cells, curves, field = _linear_theory.phase_diagrams(config, [(theta, whole), (theta, fine[1]), fine])
     exact, published = cells
@@ -146,6 +147,12 @@ def finish(config: PhaseDiagramConfig, data: xr.Dataset) -> xr.Dataset:
     data.attrs["title"] = _linear.title(config)
     data.attrs["notes"] = _linear.notes(config, data)
     return data
+
+
+def _fine(centres: np.ndarray, count: int, top: float) -> np.ndarray:
+    """Even steps over the cells of an axis, from half the first value on at least, to `top` at most."""
+    first, *_, last = edges(centres)
+    return np.linspace(max(first, centres[0] / 2), min(last, top), count)
 
 
 def verdicts(data: xr.Dataset) -> list[Verdict]:

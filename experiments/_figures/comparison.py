@@ -32,8 +32,7 @@ def comparison(data: xr.Dataset) -> Figure:
                 phase.one_slice(panel, one.sel({"method": method}), str(method))
             published = phase.finite(one.theory_published_curve.sel({"method": "fine_tuning"}))
             panel.plot(data.fine_ratio, published, ":", color=_style.COLOURS["fine_tuning"], label="published form")
-            measured = one.risk_mean.values[np.isfinite(one.risk_mean.values)]
-            panel.set_ylim(0, 1.25 * float(np.percentile(measured, 90)) if measured.size else 1.0)
+            panel.set_ylim(0, phase.ceiling(one.risk_mean.values, data.sample_ratio.values))
             panel.set_title(
                 f"{name} = {data.variant.values[i]:g},  θ = {data.theta.values[at] / np.pi:.3g} π", fontsize=10
             )

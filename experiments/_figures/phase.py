@@ -29,8 +29,8 @@ def diagram(data: xr.Dataset) -> Figure:
             panel.set_title(f"{_style.LABELS[method]}: {title}")
         _mark_unconverged(left, data, method)
         left.set_ylabel("samples per dimension  n / d")
-    left.set(xlim=_style.edges(theta)[[0, -1]], ylim=_style.edges(ratio)[[0, -1]])
     _style.pi_ticks(left.xaxis, theta.max())
+    left.set(xlim=fine[0][[0, -1]], ylim=fine[1][[0, -1]])  # after the ticks, which would widen them
     for panel in panels[-1]:
         panel.set_xlabel("overlap angle θ")
     figure.colorbar(mesh, ax=panels, label="transferability  T = R(scratch) − R(transfer)", extend="both", shrink=0.8)
@@ -79,8 +79,7 @@ def slices(data: xr.Dataset) -> Figure:
     figure, panels = plt.subplots(
         1, len(chosen), figsize=(4.2 * len(chosen), 4), sharey=True, squeeze=False, layout="constrained"
     )
-    means = data.risk_mean.values[np.isfinite(data.risk_mean.values)]
-    top = 1.25 * float(np.percentile(means, 97)) if means.size else 1.0
+    top = ceiling(data.risk_mean.values[:, chosen], data.sample_ratio.values)
     for panel, at in zip(panels[0], chosen, strict=True):
         for method in data.method.values:
             one_slice(panel, data.isel(theta=at).sel({"method": method}), str(method))
@@ -88,25 +87,40 @@ def slices(data: xr.Dataset) -> Figure:
         panel.plot(data.fine_ratio, finite(published), ":", color=_style.COLOURS["fine_tuning"], label="published form")
         panel.set(xlabel="samples per dimension  n / d", title=f"θ = {theta[at] / np.pi:.3g} π", ylim=(0, top))
     panels[0][0].set_ylabel("excess risk")
+    if (data.status == Status.MAX_STEPS).any():
+        panels[0][-1].plot([], [], "o", mfc="none", color="k", label="steps ran out")
     panels[0][-1].legend()
     figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances; lines: exact forms)")
     return figure
 
 
 def finite(curve: xr.DataArray) -> np.ndarray:
+    """The curve with a gap where it is infinite."""
     return np.where(np.isfinite(curve), curve, np.nan)
 
 
+def ceiling(means: np.ndarray, ratio: np.ndarray) -> float:
+    """The top of a risk axis: above every mean away from the pole at n = d."""
+    away = np.where(np.abs(ratio - 1) > 0.15, means, np.nan)
+    seen = away[np.isfinite(away)] if np.isfinite(away).any() else means[np.isfinite(means)]
+    return 1.15 * float(seen.max()) if seen.size else 1.0
+
+
 def one_slice(panel, data: xr.Dataset, method: str) -> None:
+    """One method's means with standard errors (open where steps ran out) and its exact form."""
     colour = _style.COLOURS[method]
     panel.plot(data.fine_ratio, finite(data.theory_curve), "-", color=colour, lw=1.5)
-    panel.errorbar(
-        data.sample_ratio,
-        data.risk_mean,
-        data.risk_standard_error,
-        fmt="o",
-        ms=4,
-        color=colour,
-        capsize=2,
-        label=_style.LABELS[method],
-    )
+    short = (data.status == Status.MAX_STEPS).any("instance").values
+    for mask, face, label in ((~short, colour, _style.LABELS[method]), (short, "none", None)):
+        if mask.any():
+            panel.errorbar(
+                data.sample_ratio[mask],
+                data.risk_mean[mask],
+                data.risk_standard_error[mask],
+                fmt="o",
+                ms=4,
+                mfc=face,
+                color=colour,
+                capsize=2,
+                label=label,
+            )

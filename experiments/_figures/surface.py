@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments._figures import _style
 
@@ -19,7 +20,7 @@ def _difference(scratch: np.ndarray, transfer: np.ndarray) -> np.ndarray:
 
 def surfaces(data: xr.Dataset) -> Figure:
     """Theory as a surface, trained networks as points on it, one panel per method."""
-    figure = plt.figure(figsize=(12, 5.4), layout="constrained")
+    figure = plt.figure(figsize=(13, 6), layout="constrained")
     angle, ratio = np.meshgrid(data.fine_theta, data.fine_ratio, indexing="ij")
     at_angle, at_ratio = np.meshgrid(data.theta, data.sample_ratio, indexing="ij")
     scratch = data.theory_field.sel({"method": "scratch"}).values
@@ -29,16 +30,21 @@ def surfaces(data: xr.Dataset) -> Figure:
         panel = figure.add_subplot(1, 2, place, projection="3d", computed_zorder=False)
         height = np.clip(np.nan_to_num(field, nan=0.0), -CEILING, CEILING)
         colours = plt.get_cmap(_style.DIVERGING)(norm(height))
-        panel.plot_surface(angle, ratio, height, facecolors=colours, rcount=60, ccount=80, alpha=0.75, zorder=1, lw=0)
+        panel.plot_surface(
+            angle, ratio, height, facecolors=colours, rcount=60, ccount=80, alpha=0.75, zorder=1, lw=0, shade=False
+        )
         measured = data.transferability.sel({"method": method}).values
         inside = np.abs(measured) <= CEILING
         panel.scatter(at_angle[inside], at_ratio[inside], measured[inside], s=5, c="k", depthshade=False, zorder=2)
-        panel.set(xlabel="angle θ", ylabel="n / d", zlabel="transferability T", title=_style.LABELS[method])
+        panel.set(xlabel="angle θ", ylabel="n / d", zlabel="T", title=_style.LABELS[method])
         _style.pi_ticks(panel.xaxis, float(data.theta.max()))
+        for axis in (panel.yaxis, panel.zaxis):
+            axis.set_major_locator(MaxNLocator(5))
         panel.view_init(elev=24, azim=-58)
-        panel.set_box_aspect(None, zoom=0.85)
+        panel.set_box_aspect((1, 1, 0.8), zoom=0.9)
     figure.suptitle(
-        f"{data.attrs['title']}   (points: trained networks, {data.sizes['instance']} instances; cut at ±1.5)"
+        f"transferability T: {data.attrs['title']}   (points: trained networks, {data.sizes['instance']} instances; "
+        f"cut at ±{CEILING:g})"
     )
     return figure
 
