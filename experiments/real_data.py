@@ -219,7 +219,7 @@ def main(words: list[str]) -> None:
     from experiments import _figures
     from experiments._figures import real_data as figure
 
-    files = _figures.save(figure.page(found, sizes, draws), output, "real_data")
+    files = _figures.save(figure.page(found, TARGET_PIXELS, sizes, draws), output, "real_data")
     dim = real[0].pool.shape[1]
     _console.say(
         f"excess test risk in 1e-3 label², mean ± standard error over {draws} pilots; d = {dim}; * best within 5 %"

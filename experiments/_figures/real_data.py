@@ -9,19 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from experiments._figures import _style
-from experiments.real_data import TARGET_PIXELS
 from tlx.protocols import METHODS
 
 UNDECIDED = "0.8"
 
 
-def page(found: dict[str, dict], sizes: list[int], draws: int) -> Figure:
-    """Top: risk against n for each target (digits). Bottom: the advice given, digits and Gaussian copy."""
-    count = len(TARGET_PIXELS)
+def page(found: dict[str, dict], pixels: tuple[tuple[int, int], ...], sizes: list[int], draws: int) -> Figure:
+    """Top: risk against n for each target pixel (digits). Bottom: the advice given, digits and Gaussian copy."""
+    count = len(pixels)
     figure, panels = plt.subplots(2, count, figsize=(2.7 * count, 6.6), sharex=True, sharey="row", layout="constrained")
     real = found["digits"]
     top = 2 * max(float(np.max(one.mean)) for one in real.values())
-    for i, pixel in enumerate(TARGET_PIXELS):
+    for i, pixel in enumerate(pixels):
         _risks(panels[0, i], [real[i, j] for j in range(len(sizes))], sizes)
         panels[0, i].set_title(f"pixel {pixel}")
         _advice(panels[1, i], [real[i, j] for j in range(len(sizes))], sizes, draws)
