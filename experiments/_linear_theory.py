@@ -7,6 +7,7 @@ covariance the forms depend on the vectors themselves, so they are evaluated ins
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from experiments import _linear, _schemas
@@ -31,31 +32,36 @@ def isotropic(config: _schemas.LinearStudyConfig, grids: list[Grid]) -> list[Row
 
     All grids are evaluated in one call: the forms are elementwise, and compiling them is what costs.
     """
-    task = config.task
     meshes = [np.meshgrid(theta, gamma, indexing="ij") for theta, gamma in grids]
-    angle, gamma = (np.concatenate([mesh[axis].ravel() for mesh in meshes]) for axis in (0, 1))
+    points = (np.concatenate([mesh[axis].ravel() for mesh in meshes]) for axis in (0, 1))
+    rows = np.asarray(jax.jit(partial(_isotropic_rows, config))(*points), float)  # one program, not one an operation
+    found, ends = [], np.cumsum([mesh[0].size for mesh in meshes])
+    for part, mesh in zip(np.split(rows, ends[:-1], axis=1), meshes, strict=True):
+        one = part.reshape(4, *mesh[0].shape)
+        found.append((one[:3], one[[0, 1, 3]]))
+    return found
+
+
+def _isotropic_rows(config: _schemas.LinearStudyConfig, angle: jax.Array, gamma: jax.Array) -> jax.Array:
+    """Scratch, linear transfer, fine-tuning and its published form at points (angle, n/d): (4, points)."""
+    task = config.task
     source = {"source_ratio": source_ratio(task), "source_noise_std": task.source_noise_std}
     norms = {"target_norm": task.target_norm, "source_norm": task.source_norm}
     scratch = theory.scratch_risk(gamma, task.noise_std, target_norm=task.target_norm, dim=task.dim)
     linear = linear_transfer(config, angle, gamma * task.dim, config.linear_transfer.ridges[0])
     exact = partial(theory.fine_tuning_risk, angle, gamma, task.noise_std, **norms, **source)
     tuned = exact(depth=config.network.depth, dim=task.dim)
-    rows = [np.broadcast_to(np.asarray(r, float), angle.shape) for r in (scratch, linear, tuned, exact(published=True))]
-    found, ends = [], np.cumsum([mesh[0].size for mesh in meshes])
-    for part, mesh in zip(np.split(np.stack(rows), ends[:-1], axis=1), meshes, strict=True):
-        one = part.reshape(4, *mesh[0].shape)
-        found.append((one[:3], one[[0, 1, 3]]))
-    return found
+    return jnp.stack([jnp.broadcast_to(r, angle.shape) for r in (scratch, linear, tuned, exact(published=True))])
 
 
-def linear_transfer(config: _schemas.LinearStudyConfig, angle, count, ridge) -> np.ndarray:
+def linear_transfer(config: _schemas.LinearStudyConfig, angle, count, ridge) -> jax.Array:
     """Isotropic linear transfer at any ridge (in units of the features: scaled by their squared singular value)."""
     task, depth = config.task, config.network.depth
     if depth == 1:
         return without_hidden_layer(task, count / task.dim, ridge)
     # the probe's feature is s^(L-1) u with s^L = |beta_pre|: a ridge on its coefficient acts on the unit feature
     # as ridge / s^(2L-2); at ridge 0 the scale does not matter
-    norm = np.asarray(theory.pretrained_norm(source_ratio(task), task.source_noise_std, source_norm=task.source_norm))
+    norm = theory.pretrained_norm(source_ratio(task), task.source_noise_std, source_norm=task.source_norm)
     return theory.linear_transfer_risk(
         angle,
         task.noise_std,
@@ -65,15 +71,15 @@ def linear_transfer(config: _schemas.LinearStudyConfig, angle, count, ridge) -> 
         source_ratio=source_ratio(task),
         source_noise_std=task.source_noise_std,
         source_norm=task.source_norm,
-        dim=task.dim,
+        dim=None if task.source_ratio is None else task.dim,  # it matters to a finite source alone
     )
 
 
-def without_hidden_layer(task: _schemas.TaskConfig, gamma: np.ndarray, ridge: float) -> np.ndarray:
+def without_hidden_layer(task: _schemas.TaskConfig, gamma: jax.Array, ridge: jax.Array | float) -> jax.Array:
     """Linear transfer at depth 1: the features are the inputs, so it is ridge regression, blind to the source."""
-    if np.all(ridge == 0):
-        return theory.scratch_risk(gamma, task.noise_std, target_norm=task.target_norm, dim=task.dim)
-    return theory.ridge_risk(gamma, task.noise_std, ridge, target_norm=task.target_norm)
+    plain = theory.scratch_risk(gamma, task.noise_std, target_norm=task.target_norm, dim=task.dim)
+    penalised = theory.ridge_risk(gamma, task.noise_std, ridge, target_norm=task.target_norm)
+    return jnp.where(jnp.asarray(ridge) == 0, plain, penalised)
 
 
 def anisotropic(config: _schemas.LinearStudyConfig, theta: np.ndarray, gamma: np.ndarray) -> Rows:
@@ -127,7 +133,7 @@ def ridge_curve(config: _schemas.LinearStudyConfig, theta: np.ndarray, ratio: fl
     if config.task.covariance is _schemas.Covariance.power_law:
         return ridges, np.full((len(theta), len(ridges)), np.nan)
     angle, ridge = np.meshgrid(theta, ridges, indexing="ij")
-    risk = linear_transfer(config, angle, np.full(angle.shape, ratio * config.task.dim), ridge)
+    risk = jax.jit(partial(linear_transfer, config))(angle, np.full(angle.shape, ratio * config.task.dim), ridge)
     return ridges, np.asarray(risk, float)
 
 
