@@ -191,6 +191,7 @@ def test_a_rehearsal_has_the_shapes_and_computes_nothing(reference):
     assert found[0].bytes_per_call > 12 * 12 * 4  # at least one weight matrix
 
 
+@pytest.mark.slow
 def test_memory_is_obeyed_by_the_compiled_program(reference):
     one = tuple(jax.local_devices()[:1])
 

@@ -62,6 +62,7 @@ def test_scratch_ends_at_the_minimum_norm_interpolator(key):
     np.testing.assert_allclose(report.risk[0], expected, rtol=2e-4)
 
 
+@pytest.mark.slow
 def test_the_step_size_called_stable_is_and_four_times_it_is_not(key):
     sizes = []
     for instance in range(6):

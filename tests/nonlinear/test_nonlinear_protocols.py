@@ -46,6 +46,7 @@ def run(setting, key, instances, amount):
     return report, moved, jax.tree.map(lambda leaf: leaf.reshape(count, -1), scratch)
 
 
+@pytest.mark.slow
 def test_one_linear_neuron_reproduces_the_linear_study(key):
     """Width 1, depth 2, identity: all three methods have the risks of the linear theorems at the same angle."""
     angle, dim, noise = 0.9, 30, 0.2
@@ -103,7 +104,7 @@ def test_a_finite_or_streamed_source_approaches_the_population_one(key, pretrain
     assert report.status <= Status.MAX_STEPS
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_a_deep_network_of_any_activation_runs_every_method(key, precision):
     with jax.enable_x64(precision == "float64"):
         _check_deep_network(key, precision)

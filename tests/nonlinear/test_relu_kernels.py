@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_learned_kernel_approaches_the_source_teachers(tmp_path):
     small = ["ensemble.num_instances=2", "task.dim=8", "task.num_neurons=4", "network.width=24", "num_records=6"]
     command = [sys.executable, "-m", "experiments.relu_kernels", *small, f"hydra.run.dir={tmp_path}"]
