@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 TLX = sorted((ROOT / "tlx").rglob("*.py"))
+assert TLX[0].name == "__init__.py"  # the face of tlx, which hands everything on
 PLUMBING_ONLY = {"hydra", "omegaconf", "matplotlib", "xarray", "rich"}
 COMPARES = {"theory", "planner"}  # all that may import tlx.theory: itself, and what advises before any training
 
@@ -83,6 +84,18 @@ def test_a_package_face_only_hands_names_on(path):
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         version = isinstance(node, ast.Assign) and node.targets[0].id == "__version__"
         assert docstring or version or isinstance(node, ast.ImportFrom), ast.dump(node)
+
+
+def test_import_tlx_alone_reaches_every_public_module():
+    names = [
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for p in TLX
+        if p.parent == ROOT / "tlx" or p.name == "__init__.py"
+    ]
+    public = [name for name in names if not any(part.startswith("_") for part in name.split("."))]
+    reached = [*public, "tlx.engines.full.prepare", "tlx.theory.scratch_risk", "tlx.kernels.relu_gram"]
+    assert len(reached) > 20
+    subprocess.run([sys.executable, "-c", f"import tlx\n{'; '.join(reached)}"], check=True, cwd=ROOT)
 
 
 def test_importing_tlx_starts_no_backend():

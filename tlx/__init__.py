@@ -32,4 +32,27 @@ Words in signatures, and the symbols that docstrings use for them:
 
 from importlib.metadata import version as _version
 
+from tlx import alignment as alignment
+from tlx import data as data
+from tlx import discrepancy as discrepancy
+from tlx import engines as engines
+from tlx import ensemble as ensemble
+from tlx import feature_scores as feature_scores
+from tlx import flow as flow
+from tlx import flow_path as flow_path
+from tlx import kernels as kernels
+from tlx import linalg as linalg
+from tlx import networks as networks
+from tlx import nonlinear as nonlinear
+from tlx import online as online
+from tlx import overlap as overlap
+from tlx import planner as planner
+from tlx import protocols as protocols
+from tlx import spectral as spectral
+from tlx import stats as stats
+from tlx import tasks as tasks
+from tlx import teachers as teachers
+from tlx import theory as theory
+from tlx import train as train
+
 __version__ = _version("tlx")
