@@ -73,14 +73,7 @@ def finish(config: LearningCurvesConfig, data: xr.Dataset) -> xr.Dataset:
     measured = stats.estimate(curves)
     data["risk_over_time_mean"] = ((*CELL, "time"), measured.mean)
     data["risk_over_time_standard_error"] = ((*CELL, "time"), measured.standard_error)
-    filled = np.where(np.isfinite(measured.mean), measured.mean, np.inf)
-    best = np.argmin(filled, axis=-1)
-    # chosen on one half of the instances and judged on the other: a minimum over noise is not a gain
-    halves = [stats.estimate(curves[..., part::2]).mean for part in (0, 1)]
-    picked = [np.argmin(np.where(np.isfinite(half), half, np.inf), -1)[..., None] for half in halves]
-    judged = [np.take_along_axis(curves[..., 1 - part :: 2], picked[part][..., None], -2)[..., 0, :] for part in (0, 1)]
-    ends = [curves[..., -1, 1 - part :: 2] for part in (0, 1)]
-    gain = stats.estimate(np.concatenate(ends, -1) - np.concatenate(judged, -1))
+    best, gain = early_stopping(curves)
     data["best_time"] = (CELL, data.time.values[best])
     data["early_stopping_gain"] = (CELL, gain.mean)
     data["early_stopping_gain_standard_error"] = (CELL, gain.standard_error)
@@ -88,6 +81,23 @@ def finish(config: LearningCurvesConfig, data: xr.Dataset) -> xr.Dataset:
     data.risk_over_time.attrs = {"long_name": "excess population risk during training", "units": "label^2"}
     data.attrs["notes"] = "\n".join([data.attrs["notes"], *_findings(data)]).strip()
     return data
+
+
+def early_stopping(curves: np.ndarray) -> tuple[np.ndarray, stats.Estimate]:
+    """The best time of the mean curve, and what stopping saves against the last one; curves (..., time, instance).
+
+    The saving is judged on the half of the instances that did not choose the time: a minimum over noise is no gain.
+    """
+
+    def choice(values: np.ndarray) -> np.ndarray:
+        mean = stats.estimate(values).mean
+        return np.argmin(np.where(np.isfinite(mean), mean, np.inf), axis=-1)
+
+    saved = []
+    for chooser, judge in ((curves[..., ::2], curves[..., 1::2]), (curves[..., 1::2], curves[..., ::2])):
+        at = choice(chooser)[..., None, None]
+        saved.append(judge[..., -1, :] - np.take_along_axis(judge, at, axis=-2)[..., 0, :])
+    return choice(curves), stats.estimate(np.concatenate(saved, axis=-1))
 
 
 def _findings(data: xr.Dataset) -> list[str]:
