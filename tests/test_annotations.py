@@ -40,7 +40,8 @@ from tlx.train import Optimizer
 short = Optimizer(0.01, 40)
 for source in (None, 9):
     setting = LinearSetting(dim=8, depth=2, noise_std=0.2, source_samples=source, pretrain=short, scratch=short,
-                            fine_tune=short, ridges=(0.0, 0.1), weight_decays=(0.0, 0.01))
+                            fine_tune=short, ridges=(0.0, 0.1), weight_decays=(0.0, 0.01),
+                            times=() if source else (0.0, 0.2))
     for engine in ("full", "spectral", "flow"):
         module = importlib.import_module(f"tlx.engines.{engine}")
         prepare = lambda shared, lane: module.prepare(shared[0], _keys.lane(shared[1], lane["i"]), lane["n"])

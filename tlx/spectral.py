@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from tlx._checks import check_positive, check_range, require
 from tlx.data import Moments
@@ -199,7 +199,7 @@ def descend(
     optimizer: Optimizer,
     *,
     observe: Callable[[Chain], PyTree] | None = None,
-    record_at: tuple[int, ...] = (),
+    record_at: tuple[int, ...] | Int[Array, " t"] = (),
 ) -> TrainResult:
     """Train a rank-one chain by gradient descent on one data set: `tlx.train.train` of the full network, cheaply.
 
