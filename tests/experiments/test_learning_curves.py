@@ -20,6 +20,7 @@ def test_an_int_of_times_ends_with_training_and_is_even_in_the_logarithm():
     np.testing.assert_allclose(times[1:] / times[:-1], 10.0)
 
 
+@pytest.mark.slow
 def test_the_last_time_is_the_end_of_training(tmp_path):
     steps = ["optimizer.num_steps=40000", "task.noise_std=0.5", "ensemble.num_instances=4"]
     small.run("learning_curves", tmp_path, *steps, "engine=spectral", "optimizer.tolerance=1e-5")

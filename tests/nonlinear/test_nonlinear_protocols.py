@@ -82,6 +82,7 @@ def test_one_linear_neuron_reproduces_the_linear_study(key):
     assert np.abs(swapped[0]) > 4  # the comparison can tell the methods apart
 
 
+@pytest.mark.slow
 def test_relu_pair_has_every_method_and_its_predicted_floor(key):
     setting = NonlinearSetting(MeanField(8, 24), sizes=(20, 400), **{k: v for k, v in SMALL.items() if k != "sizes"})
     report, moved, scratch = run(setting, key, np.arange(6, dtype=np.int32), 1 / 3)
@@ -107,21 +108,22 @@ def test_a_finite_or_streamed_source_approaches_the_population_one(key, pretrain
 @pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 def test_a_deep_network_of_any_activation_runs_every_method(key, precision):
     with jax.enable_x64(precision == "float64"):
-        _check_deep_network(key, precision)
-
-
-def _check_deep_network(key, precision):
-    adam = Optimizer(3e-3, 1000, name="adam", tolerance=0.0)
-    model = MultiLayer(6, (12, 12), "tanh")
-    arguments = {**SMALL, "pretrain": adam, "scratch": adam, "fine_tune": adam, "num_test": 2000}
-    setting = NonlinearSetting(model, pretraining="online", **arguments)
-    report, moved, scratch = run(setting, key, np.arange(2, dtype=np.int32), 0.0)
+        report, moved, scratch = _deep_network(key)
     assert report.source_loss.dtype == scratch.risk.dtype == precision
     assert np.all(report.source_loss < 0.3)
     assert np.all(moved.linear_transfer_risk[:, 1] < scratch.risk[:, 1])  # the source is the target
     assert np.all(moved.lp_ft_status <= Status.MAX_STEPS)
 
 
+def _deep_network(key):
+    adam = Optimizer(3e-3, 1000, name="adam", tolerance=0.0)
+    model = MultiLayer(6, (12, 12), "tanh")
+    arguments = {**SMALL, "pretrain": adam, "scratch": adam, "fine_tune": adam, "num_test": 2000}
+    setting = NonlinearSetting(model, pretraining="online", **arguments)
+    return run(setting, key, np.arange(2, dtype=np.int32), 0.0)
+
+
+@pytest.mark.slow
 def test_divergence_is_a_status_and_a_missing_number(key):
     arguments = {**SMALL, "pretrain": Optimizer(1e4, 200, tolerance=0.0)}
     setting = NonlinearSetting(MeanField(6, 16), **arguments)
