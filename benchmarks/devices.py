@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks import _timing
 from benchmarks.growth import scratch
 from tlx import ensemble
-from tlx.protocols import LinearSetting
+from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer
 
 DIM, LANES, STEPS, TURNS, DEMANDED = 200, 16, 2000, 5, 1.8

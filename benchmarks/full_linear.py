@@ -15,10 +15,11 @@ import jax
 import numpy as np
 
 from benchmarks import _timing
-from tlx import _keys, data, ensemble
-from tlx.engines import flow, full, spectral
+from tlx import _keys, ensemble
+from tlx.linear import data
+from tlx.linear.engines import flow, full, spectral
+from tlx.linear.setting import LinearSetting
 from tlx.networks import deep_linear
-from tlx.protocols import LinearSetting
 from tlx.train import Optimizer
 
 DIM, LANES, LEARNING_RATE, ANGLE, NOISE = 500, 20, 0.01, math.pi / 4, 0.2

@@ -17,9 +17,9 @@ from benchmarks import _timing, full_linear
 from benchmarks.relu import lane_of
 from benchmarks.relu import problem as relu_problem
 from tlx import _keys, ensemble
-from tlx.engines import full
+from tlx.linear.engines import full
+from tlx.linear.setting import LinearSetting
 from tlx.nonlinear.models import MeanField
-from tlx.protocols import LinearSetting
 from tlx.train import Optimizer
 
 LANE_COUNTS = (1_000, 10_000, 100_000)

@@ -11,15 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _nonlinear
-from experiments._figures import relu_kernels
-from experiments._schemas_nonlinear import ReluKernelsConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError, Verdict
+from experiments.figures import relu_kernels
+from experiments.linear import setting as _linear
+from experiments.nonlinear import setting as _nonlinear
+from experiments.nonlinear.config import ReluKernelsConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, UserError, Verdict
 from tlx import _keys, ensemble, nonlinear
-from tlx.alignment import kernel_alignment
 from tlx.networks import mean_field
-from tlx.overlap import cutoff_overlap, learned_basis
+from tlx.nonlinear.alignment import kernel_alignment
+from tlx.nonlinear.overlap import cutoff_overlap, learned_basis
 from tlx.train import train
 
 

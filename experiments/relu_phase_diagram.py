@@ -10,11 +10,14 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _nonlinear, _nonlinear_theory
-from experiments._figures import relu_phase
-from experiments._schemas_nonlinear import ReluPhaseDiagramConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, Verdict
+from experiments.figures import relu_phase_diagram as relu_phase
+from experiments.linear import setting as _linear
+from experiments.nonlinear import setting as _nonlinear
+from experiments.nonlinear import theory as _nonlinear_theory
+from experiments.nonlinear.config import ReluPhaseDiagramConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, Verdict
 from tlx import ensemble, stats
 from tlx.nonlinear import METHODS, NonlinearSetting
 

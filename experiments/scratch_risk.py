@@ -10,11 +10,13 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _linear_theory
-from experiments._figures import scratch as figures
-from experiments._schemas import ScratchRiskConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, Verdict
+from experiments.figures import scratch_risk as figures
+from experiments.linear import setting as _linear
+from experiments.linear import theory as _linear_theory
+from experiments.linear.config import ScratchRiskConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, Verdict
 from tlx import ensemble, stats
 from tlx.train import Status
 
