@@ -21,8 +21,8 @@ def run(devices: int, lanes: int) -> Any:
     """`lanes` trainings from scratch on so many devices."""
     setting = LinearSetting(dim=DIM, noise_std=0.2, scratch=Optimizer(0.01, STEPS, tolerance=0.0))
     own = {"instance": np.arange(lanes, dtype=np.int32), "num_samples": np.full(lanes, DIM // 2, np.int32)}
-    plan = ensemble.make_plan(lanes, devices=tuple(jax.local_devices()[:devices]))
-    return ensemble.run(scratch, own, (setting, jax.random.key(0)), plan=plan)
+    layout = ensemble.make_layout(lanes, devices=tuple(jax.local_devices()[:devices]))
+    return ensemble.run(scratch, own, (setting, jax.random.key(0)), layout=layout)
 
 
 def measure() -> dict[str, Any]:

@@ -57,7 +57,7 @@ def fine_tune(optimizer: Optimizer, lane: dict[str, Any]) -> jax.Array:
 
 
 def by_tlx(lanes: dict[str, Any], num_steps: int) -> np.ndarray:
-    """All lanes through `tlx.ensemble`, with the plan it makes."""
+    """All lanes through `tlx.ensemble`, with the layout it makes."""
     return ensemble.run(fine_tune, lanes, Optimizer(LEARNING_RATE, num_steps, tolerance=0.0))
 
 

@@ -98,7 +98,7 @@ def compute(config: schemas.OverlapConfig, place: Place, progress: Callable[[int
         {"instance": np.tile(instance, len(amount)), "amount": np.repeat(amount, len(instance))},
         np.zeros(1, np.int32),
         (setting(config, network, family), jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, amount.size * instance.size),
+        layout=_linear.layout(config.ensemble, amount.size * instance.size),
         progress=lambda done, total: progress(3 * done),
     )
     cell = ("network", "family", "fraction", "instance")

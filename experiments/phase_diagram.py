@@ -76,7 +76,7 @@ def reports(
         outer,
         own["theta"],
         (setting, jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, len(instance)),
+        layout=_linear.layout(config.ensemble, len(instance)),
         progress=lambda done, total: progress(done * _runs_per_data_set(config)),
     )
 

@@ -125,7 +125,7 @@ def compute(config: PretrainingStudyConfig, place: Place, progress: Callable[[in
         _program(record_steps(config)),
         {"instance": instance.astype(np.int32)},
         (_linear.setting(config), jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, len(instance)),
+        layout=_linear.layout(config.ensemble, len(instance)),
         progress=lambda done, total: progress(done),
     )
     per_layer = ("singular_value", "second_singular_value")

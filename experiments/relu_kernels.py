@@ -86,9 +86,9 @@ def compute(config: ReluKernelsConfig, place: Place, progress: Callable[[int], N
     instance, amount = own["instance"][place["instance"]].astype(np.int32), own["amount"].astype(np.float32)
     pairs = {"instance": np.tile(instance, len(amount)), "amount": np.repeat(amount, len(instance))}
     shared = (_nonlinear.setting(config, (1,)), jax.random.key(config.seed), own["cutoff"].astype(np.float32))
-    plan = _linear.plan(config.ensemble, len(pairs["amount"]))
+    layout = _linear.layout(config.ensemble, len(pairs["amount"]))
     program = partial(follow, tuple(own["step"].tolist()))
-    *curves, status = ensemble.run(program, pairs, shared, plan=plan, progress=lambda done, _: progress(done))
+    *curves, status = ensemble.run(program, pairs, shared, layout=layout, progress=lambda done, _: progress(done))
     names = ("source_loss", "alignment_source", "alignment_target", "overlap")
     out: Arrays = {"status": (("amount", "instance"), status.reshape(len(amount), -1).astype(np.int8))}
     for name, values in zip(names, curves, strict=True):

@@ -58,8 +58,10 @@ def compute(config: ReluPhaseDiagramConfig, place: Place, progress: Callable[[in
     index = np.arange(len(own["num_samples"]), dtype=np.int32)
     shared = (settings(config), jax.random.key(config.seed))
     samples = {"instance": np.repeat(instance, len(index)), "index": np.tile(index, len(instance))}
-    plan = _linear.plan(config.ensemble, len(samples["index"]))
-    scratch = ensemble.run(_nonlinear.scratch, samples, shared, plan=plan, progress=lambda done, total: progress(done))
+    layout = _linear.layout(config.ensemble, len(samples["index"]))
+    scratch = ensemble.run(
+        _nonlinear.scratch, samples, shared, layout=layout, progress=lambda done, total: progress(done)
+    )
     runs = len(index) * 2 + 1
     begun = len(samples["index"])
     pretrained, moved = ensemble.run_nested(
@@ -68,7 +70,7 @@ def compute(config: ReluPhaseDiagramConfig, place: Place, progress: Callable[[in
         {"instance": np.repeat(instance, len(amount)), "amount": np.tile(amount, len(instance))},
         index,
         shared,
-        plan=_linear.plan(config.ensemble, len(instance) * len(amount)),
+        layout=_linear.layout(config.ensemble, len(instance) * len(amount)),
         progress=lambda done, total: progress(begun + done * runs),
     )
     return _arrays(len(instance), len(amount), scratch, pretrained, moved)

@@ -54,7 +54,7 @@ def compute(config: ScratchRiskConfig, place: Place, progress: Callable[[int], N
         _linear.scratch_program(config.engine),
         lane,
         (_linear.setting(config), jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, len(own["instance"])),
+        layout=_linear.layout(config.ensemble, len(own["instance"])),
         progress=lambda done, total: progress(done * len(config.scratch.weight_decays)),
     )
     cell = (*CELL, "instance")

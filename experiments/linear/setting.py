@@ -127,7 +127,7 @@ def instance_blocks(config: _schemas.EnsembleConfig, default: int) -> list[slice
     return [slice(begin, min(begin + size, total)) for begin in range(0, total, size)]
 
 
-def plan(config: _schemas.EnsembleConfig, num_lanes: int) -> ensemble.Plan:
+def layout(config: _schemas.EnsembleConfig, num_lanes: int) -> ensemble.Layout:
     """The layout of lanes on this machine's devices."""
     devices = jax.devices()  # those of every host, in a multi-host program
     if config.devices is not None and jax.process_count() == 1:
@@ -135,7 +135,7 @@ def plan(config: _schemas.EnsembleConfig, num_lanes: int) -> ensemble.Plan:
             raise UserError(f"ensemble.devices = {config.devices}, but JAX sees {len(devices)} device(s) here.")
         devices = devices[: config.devices]
     memory = None if config.memory_gb is None else int(config.memory_gb * 1e9)
-    return ensemble.make_plan(num_lanes, devices=tuple(devices), together=config.lanes_together, memory=memory)
+    return ensemble.make_layout(num_lanes, devices=tuple(devices), together=config.lanes_together, memory=memory)
 
 
 @functools.cache

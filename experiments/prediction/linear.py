@@ -66,7 +66,7 @@ def measure(config: PredictorsConfig, chosen: list[Task], every: list[Task], pro
         program(config.engine, max(task.num_samples for task in every)),
         lanes,
         (_linear.setting(config), jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, len(lanes["instance"])),
+        layout=_linear.layout(config.ensemble, len(lanes["instance"])),
         progress=lambda done, total: progress(3 * done),
     )
     shape = (len(chosen), len(instance))

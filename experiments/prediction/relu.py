@@ -67,7 +67,7 @@ def measure(config: PredictorsConfig, chosen: list[Task], progress: Callable[[in
         lane,
         lanes,
         (setting, nodes, jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, len(lanes["instance"])),
+        layout=_linear.layout(config.ensemble, len(lanes["instance"])),
         progress=lambda done, total: progress(3 * done),
     )
     scored, gaps = [], []

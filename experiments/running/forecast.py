@@ -56,10 +56,10 @@ def _memory(config: Any, rehearsed: list[ensemble.Rehearsed], arrays: _store.Arr
     stored = sum(values.nbytes for _, values in arrays.values())
     _console.say(f"on disk: at most {_size(stored)} a unit, {_size(stored * units)} in all")
     for run in rehearsed:
-        limit = "no limit set" if run.plan.memory is None else f"of {_size(run.plan.memory)} allowed"
+        limit = "no limit set" if run.layout.memory is None else f"of {_size(run.layout.memory)} allowed"
         _console.say(
-            f"memory: {_size(run.bytes_per_call)} a device ({limit}); {len(run.plan.devices)} device(s), "
-            f"{run.plan.together} lane(s) together, {run.plan.per_call} in a compiled call"
+            f"memory: {_size(run.bytes_per_call)} a device ({limit}); {len(run.layout.devices)} device(s), "
+            f"{run.layout.together} lane(s) together, {run.layout.per_call} in a compiled call"
         )
 
 
@@ -78,9 +78,9 @@ def _time(
         _console.say(f"time: about {_duration(left * rate)} by the finished units ({rate:.3g} s a run)")
         return
     steps = getattr(getattr(config, "optimizer", None), "num_steps", 1)
-    once = sum(run.lanes * run.work.once / len(run.plan.devices) for run in rehearsed) * left / lanes
+    once = sum(run.lanes * run.work.once / len(run.layout.devices) for run in rehearsed) * left / lanes
     longest = (
-        once + sum(run.lanes * run.work.per_step / len(run.plan.devices) for run in rehearsed) * steps * left / lanes
+        once + sum(run.lanes * run.work.per_step / len(run.layout.devices) for run in rehearsed) * steps * left / lanes
     )
     _console.say(
         f"time: {_duration(once)} to {_duration(longest)}, compilation aside: the latter if every run takes all its "

@@ -31,8 +31,10 @@ def transfer(shared, prepared, angle):
     return full.transfer(shared[0], prepared, angle)
 
 
-def grid(plan=None, outer=OUTER, angles=ANGLES, seed=3, **kwargs):
-    return ensemble.run_nested(prepare, transfer, outer, angles, (SETTING, jax.random.key(seed)), plan=plan, **kwargs)
+def grid(layout=None, outer=OUTER, angles=ANGLES, seed=3, **kwargs):
+    return ensemble.run_nested(
+        prepare, transfer, outer, angles, (SETTING, jax.random.key(seed)), layout=layout, **kwargs
+    )
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +51,9 @@ def assert_same(left, right):
     ("devices", "together", "per_call"), [(1, 1, 1), (2, 1, 1), (2, 1, 3), (1, 7, 7), (2, 2, 4), (1, 3, 3)]
 )
 def test_layout_changes_no_number(reference, devices, together, per_call):
-    plan = ensemble.make_plan(7, devices=tuple(jax.local_devices()[:devices]), together=together, per_call=per_call)
-    assert len(plan.devices) == devices
-    assert_same(grid(plan), reference)
+    layout = ensemble.make_layout(7, devices=tuple(jax.local_devices()[:devices]), together=together, per_call=per_call)
+    assert len(layout.devices) == devices
+    assert_same(grid(layout), reference)
 
 
 def test_one_lane_alone_is_the_lane_of_the_batch(reference):
@@ -82,7 +84,7 @@ def test_instances_differ_in_data_and_in_initial_weights():
 
 def test_progress_counts_lanes_to_the_end():
     seen = []
-    grid(ensemble.make_plan(7, per_call=2), progress=lambda done, total: seen.append((done, total)))
+    grid(ensemble.make_layout(7, per_call=2), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(4, 7), (7, 7)]
 
 
@@ -93,7 +95,7 @@ def test_a_diverged_lane_harms_no_other():
         result = train(lambda w: 3.0 * (w - 2.0) ** 2, jax.numpy.asarray(1.0), Optimizer(rate, 200))
         return result.params, result.status
 
-    params, status = ensemble.run(lane, np.array([0.1, 5.0, 0.1]), plan=ensemble.make_plan(3, together=3))
+    params, status = ensemble.run(lane, np.array([0.1, 5.0, 0.1]), layout=ensemble.make_layout(3, together=3))
     assert status.tolist() == [Status.CONVERGED, Status.DIVERGED, Status.CONVERGED]
     assert params[0] == params[2]
     assert np.isfinite(params[0])
@@ -125,11 +127,11 @@ def test_a_result_without_entries_keeps_its_lanes():
 
 def test_bad_layouts_are_refused():
     with pytest.raises(ValueError, match="devices"):
-        ensemble.make_plan(3, devices=())
+        ensemble.make_layout(3, devices=())
     with pytest.raises(ValueError, match="multiple"):
-        ensemble.make_plan(3, together=2, per_call=3)
+        ensemble.make_layout(3, together=2, per_call=3)
     with pytest.raises(ValueError, match="grid is empty"):
-        ensemble.make_plan(0)
+        ensemble.make_layout(0)
     with pytest.raises(ValueError, match="share one length"):
         ensemble.run(lambda s, x: x, {"a": np.zeros(2), "b": np.zeros(3)})
     with pytest.raises(RuntimeError, match="JAX_NUM_CPU_DEVICES=7"):
@@ -155,14 +157,14 @@ class Notebook:
 
 @pytest.mark.parametrize("calls", [1, 2, 3])
 def test_a_run_goes_on_from_the_lanes_its_journal_holds(reference, calls):
-    plan = ensemble.make_plan(7, devices=tuple(jax.local_devices()[:1]), per_call=2, together=1)
-    whole = grid(plan)
+    layout = ensemble.make_layout(7, devices=tuple(jax.local_devices()[:1]), per_call=2, together=1)
+    whole = grid(layout)
     broken = Notebook(calls=calls)
     with pytest.raises(KeyboardInterrupt), ensemble.journal(broken):
-        grid(plan)
+        grid(layout)
     seen = []
     with ensemble.journal(Notebook(broken.pieces)):
-        resumed = grid(plan, progress=lambda done, total: seen.append(done))
+        resumed = grid(layout, progress=lambda done, total: seen.append(done))
     assert seen[0] == min(2 * calls + 2, 7)  # nothing kept was computed again
     for a, b in zip(jax.tree.leaves(resumed), jax.tree.leaves(whole), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -195,19 +197,19 @@ def test_a_rehearsal_has_the_shapes_and_computes_nothing(reference):
 def test_memory_is_obeyed_by_the_compiled_program(reference):
     one = tuple(jax.local_devices()[:1])
 
-    def bytes_of(plan):
+    def bytes_of(layout):
         with ensemble.rehearsal() as found:
-            grid(plan)
+            grid(layout)
         return found[0]
 
-    wide = bytes_of(ensemble.make_plan(7, devices=one, together=7))
-    narrow = bytes_of(ensemble.make_plan(7, devices=one, together=1))
+    wide = bytes_of(ensemble.make_layout(7, devices=one, together=7))
+    narrow = bytes_of(ensemble.make_layout(7, devices=one, together=1))
     assert wide.bytes_per_call > 2 * narrow.bytes_per_call
     limit = (wide.bytes_per_call + narrow.bytes_per_call) // 2
-    plan = ensemble.make_plan(7, devices=one, together=7, memory=limit)
-    fitted = bytes_of(plan)
-    assert 1 < fitted.plan.together < 7
+    layout = ensemble.make_layout(7, devices=one, together=7, memory=limit)
+    fitted = bytes_of(layout)
+    assert 1 < fitted.layout.together < 7
     assert fitted.bytes_per_call <= limit
-    assert_same(grid(plan), reference)
+    assert_same(grid(layout), reference)
     with pytest.raises(ValueError, match=r"one lane takes .* GB .*ensemble.memory_gb"):
-        grid(ensemble.make_plan(7, devices=one, together=7, memory=narrow.bytes_per_call // 2))
+        grid(ensemble.make_layout(7, devices=one, together=7, memory=narrow.bytes_per_call // 2))

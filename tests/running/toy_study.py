@@ -73,7 +73,7 @@ def compute(config, place, progress):
         slow_lane_value if config.slow_call else quick_lane_value,
         {"lane": lane, "unit": np.full(config.lanes, number, np.int32)},
         jax.random.key(config.seed),
-        plan=ensemble.make_plan(config.lanes, devices=tuple(jax.devices()[:1]), per_call=1),  # as `after` counts
+        layout=ensemble.make_layout(config.lanes, devices=tuple(jax.devices()[:1]), per_call=1),  # as `after` counts
         progress=after,
     )
     return {"risk": (("unit", "lane"), value[None]), "index": (("unit", "lane"), index[None])}

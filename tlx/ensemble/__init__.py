@@ -1,7 +1,7 @@
 """Thousands of lanes from a function of one; the only package that knows a batch exists."""
 
-from tlx.ensemble.layout import Plan as Plan
-from tlx.ensemble.layout import make_plan as make_plan
+from tlx.ensemble.layout import Layout as Layout
+from tlx.ensemble.layout import make_layout as make_layout
 from tlx.ensemble.layout import use_cpu_cores as use_cpu_cores
 from tlx.ensemble.run import run as run
 from tlx.ensemble.run import run_nested as run_nested

@@ -12,7 +12,7 @@ LANES_PER_CPU_CALL = 64  # most lanes a CPU device runs in one compiled call, by
 LANES_PER_ACCELERATOR_CALL = 4096  # upper bound there; memory usually binds first
 
 
-class Plan(NamedTuple):
+class Layout(NamedTuple):
     """How lanes are laid out.
 
     Attributes:
@@ -60,15 +60,15 @@ def _share_out_cores(devices: int) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores // devices)))
 
 
-def make_plan(
+def make_layout(
     num_lanes: int,
     *,
     devices: tuple[Any, ...] | None = None,
     together: int | None = None,
     per_call: int | None = None,
     memory: int | None = None,
-) -> Plan:
-    """The layout for `num_lanes` lanes on these devices (default: all there are); see `Plan` for the rest.
+) -> Layout:
+    """The layout for `num_lanes` lanes on these devices (default: all there are); see `Layout` for the rest.
 
     `memory` defaults to three quarters of an accelerator's memory, and to no limit on a CPU.
     """
@@ -95,4 +95,4 @@ def make_plan(
         limit = (devices[0].memory_stats() or {}).get("bytes_limit")
         memory = None if limit is None else int(0.75 * limit)
     require(memory is None or memory > 0, f"memory = {memory} bytes holds no lane; give more, or None.")
-    return Plan(devices, together, per_call, memory, paced)
+    return Layout(devices, together, per_call, memory, paced)

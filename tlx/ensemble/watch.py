@@ -43,7 +43,7 @@ class Rehearsed(NamedTuple):
     """What a `run` would do: its lanes and layout, the bytes of one compiled call on a device, the work of one lane."""
 
     lanes: int
-    plan: Any
+    layout: Any
     bytes_per_call: int
     work: Work
 
