@@ -4,7 +4,6 @@ It can therefore be made again at any time: `python -m experiments.runs DIR --re
 """
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +153,7 @@ def _again(summary: dict[str, Any]) -> str:
         return ""
     instances = flat(summary.get("config", {})).get("ensemble.num_instances")
     more = f"{command} ensemble.num_instances={2 * instances}" if isinstance(instances, int) else ""
-    if more and any(word.startswith("hydra.run.dir=") for word in shlex.split(command)):
+    if " hydra.run.dir=" in command:
         more = ""  # the same directory would be refused
     lines = [command, f"{command} force=true", *([more] if more else [])]
     notes = ("draws again what is missing", "computes everything again", "twice as many instances, in its own folder")
