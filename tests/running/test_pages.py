@@ -62,7 +62,7 @@ def folder(tmp_path):
     path.mkdir()
     (path / "summary.json").write_text(json.dumps(SUMMARY))
     (path / "status.json").write_text(json.dumps({"state": "finished"}))
-    noise = np.random.default_rng(0).integers(0, 255, (1500, 2000, 3), np.uint8)  # the worst case for a PNG
+    noise = np.random.default_rng(0).integers(0, 255, (700, 1000, 3), np.uint8)  # the worst case for a PNG
     Image.fromarray(noise).save(path / "picture.png")
     return path
 
