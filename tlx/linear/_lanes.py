@@ -14,6 +14,11 @@ Progress = Callable[[int, int], None] | None  # called with (lanes done, lanes i
 
 def broadcast(columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], tuple[int, ...]]:
     """Columns broadcast to one shape and laid flat, and that shape."""
+    shapes = {name: values.shape for name, values in columns.items()}
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        raise ValueError(f"lanes have shapes {shapes}, which do not broadcast against each other.") from None
     full = dict(zip(columns, np.broadcast_arrays(*columns.values()), strict=True))
     shape = next(iter(full.values())).shape
     require(len(shape) > 0, "lanes have no axis; pass at least one array, such as instances = np.arange(20).")

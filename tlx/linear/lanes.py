@@ -161,7 +161,7 @@ def _pretraining_program(one: Engine, observe: Callable, record_at: tuple[int, .
 
 
 def _data_sets(instances: Any, num_samples: Any) -> tuple[dict[str, np.ndarray], tuple[int, ...]]:
-    return _lanes(
+    return _lanes.broadcast(
         {
             "instance": _lanes.integers("instances", instances),
             "num_samples": _lanes.integers("num_samples", num_samples, 1),
