@@ -1,6 +1,7 @@
 """The files a person opens: results.nc, summary.json and figures, written from an assembled data set."""
 
 import hashlib
+import io
 import json
 import platform
 import time
@@ -70,12 +71,24 @@ def provenance(config: Any) -> dict[str, str]:
     }
 
 
+def save(figure: Any, directory: Path, name: str) -> list[str]:
+    """Write a figure as PNG and PDF, whole or not at all, and close it. Returns the file names."""
+    from matplotlib import pyplot  # there already: something was drawn
+
+    names = []
+    for kind in ("png", "pdf"):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind)
+        _store.write_bytes(directory / f"{name}.{kind}", buffer.getvalue())
+        names.append(f"{name}.{kind}")
+    pyplot.close(figure)
+    return names
+
+
 def finish(
     study: Study, config: Any, directory: Path, data: Any, attributes: dict, outcome: _runner.Outcome, chosen: list[str]
 ) -> None:
     """results.nc, figures and summary.json from an assembled data set, and the closing table."""
-    from experiments import figures as figures
-
     attributes = {**provenance(config), **attributes, "study": study.name}
     missing = data.attrs.get("missing", "").splitlines()
     checksum = _study.write_results(directory, data, attributes)
@@ -85,7 +98,7 @@ def finish(
     files = []
     for name in chosen:
         try:
-            files += figures.save(study.figures[name](data), directory, name)
+            files += save(study.figures[name](data), directory, name)
         except Exception as error:
             if not missing:
                 raise
