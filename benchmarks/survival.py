@@ -129,7 +129,7 @@ def report_checkpoints(directory: Path) -> None:
         "optimizer.num_steps=12000",
         "ensemble.devices=1",
     ]
-    config = _compose.typed(_compose.composed(study, words))
+    config = _compose.typed(study, _compose.composed(study, words))
     seconds: dict[float | None, list[float]] = {None: [], 1.0: []}
     for turn in range(6):
         for every in seconds:

@@ -13,7 +13,6 @@ from experiments.running import console as _console
 from experiments.running import help as _help
 from experiments.running import job as _job
 from experiments.running import legacy as _legacy
-from experiments.running import study as _study
 from experiments.running.study import Study, UserError
 
 COMMANDS = Path(__file__).resolve().parents[1]
@@ -46,9 +45,8 @@ def run(
     with _console.silent(quiet):
         config = _compose.composed(own, given)
         place = Path(config.hydra.run.dir if directory is None else directory)
-        _study.writable(place)
-        _leave_configuration(place, config, given)
-        _job.run(own, _compose.typed(config), place, " ".join(["python -m", f"experiments.{own.name}", *given]))
+        command = " ".join(["python -m", f"experiments.{own.name}", *given])
+        _job.run(own, _compose.typed(own, config), place, command, lambda: _leave_configuration(place, config, given))
     if config.plan or not (place / "results.nc").exists():
         return xr.Dataset()
     with xr.open_dataset(place / "results.nc") as data:
@@ -56,10 +54,8 @@ def run(
 
 
 def _leave_configuration(directory: Path, config: Any, given: list[str]) -> None:
-    """The files by which a run is known for what it is, as Hydra leaves them; those of an earlier run stay."""
+    """The files by which a run is known for what it is, as Hydra leaves them for a command."""
     notes = directory / ".hydra"
-    if config.plan or notes.exists():
-        return
     notes.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), notes / "config.yaml")
     OmegaConf.save(OmegaConf.create(given), notes / "overrides.yaml")

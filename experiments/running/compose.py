@@ -49,10 +49,10 @@ def composed(study: Study, words: list[str]) -> DictConfig:
         raise UserError(_explain(study, words, error)) from None
 
 
-def typed(config: DictConfig) -> Any:
-    """A composed configuration as the study's dataclass."""
+def typed(study: Study, config: DictConfig) -> Any:
+    """A composed configuration as the study's dataclass, without Hydra's part."""
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    return OmegaConf.to_object(own)
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(study.Config), own))
 
 
 def check(study: Study, words: list[str]) -> None:

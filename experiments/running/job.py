@@ -1,5 +1,6 @@
 """One job: from a typed configuration and an output directory to results, computing only what is missing."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ class UnitsFailed(Exception):
     """Some units failed; the message names them."""
 
 
-def run(study: Study, config: Any, directory: Path, command: str = "") -> Path:
-    """Everything one command does, for a study, its typed configuration and an output directory."""
+def run(study: Study, config: Any, directory: Path, command: str = "", begin: Callable[[], None] | None = None) -> Path:
+    """Everything one command does, for a study, its typed configuration and an output directory.
+
+    `begin` is called when every check is passed and something will be computed.
+    """
     if config.study != study.name:
         raise UserError(f"this preset belongs to experiments.{config.study}, not experiments.{study.name}; run that.")
     _hosts.start(config.distributed)
@@ -49,6 +53,8 @@ def run(study: Study, config: Any, directory: Path, command: str = "") -> Path:
         _console.say(f"already complete: {directory / 'results.nc'} (force=true computes it again)")
         return directory
     _study.writable(directory)
+    if begin is not None:
+        begin()
     outcome = _compute(study, config, directory, command, (mine, todo, target), every)
     if target is not store and not outcome.failed:
         target.move_to(store, [unit.name for unit in mine])
