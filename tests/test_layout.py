@@ -127,6 +127,7 @@ def test_importing_tlx_starts_no_backend():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.alone
 def test_importing_tlx_costs_little():
     """At most .5 s more than jax, flax and optax, every public module included (best of three processes)."""
     code = (
