@@ -72,7 +72,7 @@ class Pretraining(Study):
             ),
             (
                 config.pretraining.mode.value == "limit",
-                "pretraining.mode must be gradient_descent: a limit takes no steps",
+                "pretraining.mode = limit takes no steps to watch",
             ),
             (config.num_records < 2, f"num_records = {config.num_records} must be at least 2"),
         ):
@@ -134,8 +134,8 @@ class Pretraining(Study):
         results.attrs["title"] = f"{_linear.title(config)}, α = {_linear.setting(config).init_scale:g}"
         compared = np.abs(difference.mean)[np.isfinite(difference.mean)]
         results.attrs["notes"] = (
-            f"largest |mean(|β|) - closed form|: {compared.max():.2g} (step size {rate:g}; the descent follows the flow to "
-            "first order in it)"
+            f"largest |mean(|β|) - closed form|: {compared.max():.2g} (step size {rate:g}; the descent follows the "
+            "flow to first order in it)"
             if compared.size
             else "no run got so far that there is a record to compare; raise optimizer.num_steps"
         )
