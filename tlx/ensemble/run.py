@@ -19,7 +19,6 @@ from jaxtyping import PyTree
 
 from tlx._checks import require
 from tlx.ensemble import watch as _watch
-from tlx.ensemble import work as _work
 from tlx.ensemble.compiled import compile_lanes, fitted, peak_bytes
 from tlx.ensemble.layout import Layout, make_layout
 from tlx.ensemble.program import LANES, mesh, nested, program
@@ -139,8 +138,7 @@ def _on_host(leaf: jax.Array) -> np.ndarray:
 
 def _rehearse(function: Callable, layout: Layout, shared: PyTree, lanes: PyTree) -> Rehearsed:
     needed = peak_bytes(compile_lanes(function, lanes, shared, layout=layout))
-    work = _work.of(function, shared, jax.tree.map(lambda leaf: leaf[0], lanes))
-    return Rehearsed(jax.tree.leaves(lanes)[0].shape[0], layout, needed, work)
+    return Rehearsed(jax.tree.leaves(lanes)[0].shape[0], layout, needed)
 
 
 def run_nested(
