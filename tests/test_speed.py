@@ -13,6 +13,7 @@ from tlx import ensemble
 from tlx.ensemble import program
 from tlx.networks import deep_linear
 
+pytestmark = pytest.mark.alone
 ATTEMPTS = 6
 
 
