@@ -64,10 +64,10 @@ def check_ratio(name: str, value: Numbers) -> None:
     _checks.check_positive(name, value, remedy=f"{name} is samples per input dimension: pass {name} > 0.")
 
 
-def check_dim(dim: Numbers | None) -> None:
-    """Refuse a dimension below one."""
+def check_dim(dim: Numbers | None, least: int = 1) -> None:
+    """Refuse a dimension below `least`: 1, or 2 where two tasks are at an angle."""
     if dim is not None:
-        _checks.check_range("dim", dim, 1.0, remedy="Pass a dimension of at least 1, or None for the limit.")
+        _checks.check_range("dim", dim, least, remedy=f"Pass a dimension of at least {least}, or None for the limit.")
 
 
 def check_pair(overlap_angle: Numbers, noise_std: Numbers, target_norm: Numbers, source_norm: Numbers = 1.0) -> None:
@@ -86,6 +86,12 @@ def check_source(source_ratio: Numbers, source_noise_std: Numbers) -> None:
         remedy="Pass source samples per input dimension > 0, or inf for a population.",
     )
     _checks.check_nonnegative("source_noise_std", source_noise_std)
+
+
+def is_noisy(source_ratio: Numbers, source_noise_std: Numbers) -> bool:
+    """Whether a source set may be finite and noisy; traced values may be."""
+    ratio, noise = _checks.concrete(source_ratio), _checks.concrete(source_noise_std)
+    return not ((noise is not None and np.all(noise == 0)) or (ratio is not None and np.all(np.isinf(ratio))))
 
 
 def elementwise(function: Callable, *arrays: Array) -> Array:

@@ -41,7 +41,8 @@ def fine_tuning_risk(
         source_ratio: g_s = n_s/d > 0, inf for a population.
         source_noise_std: sigma_s >= 0.
         published: True for the form of Theorem 3.9 (and C.1), which is not the endpoint of gradient flow.
-        dim: d, for the mean at finite dimension: exact moments, and second order in the fluctuations of c.
+        dim: d >= 2, for the mean at finite dimension: the sizes of both noises are integrated, spans and directions
+            enter by exact moments to second order in the fluctuations of c.
 
     Returns:
         E|beta_hat - beta_t|^2, the arguments broadcast. Equal to `scratch_risk` for g > 1 and at L = 1 to the
@@ -97,7 +98,8 @@ def fine_tuning_gain(
     _arrays.check_ratio("sample_ratio", sample_ratio)
     _arrays.check_source(source_ratio, source_noise_std)
     _checks.check_range("depth", depth, 1.0, remedy="Pass at least one layer.")
-    _arrays.check_dim(dim)
+    _arrays.check_dim(dim, 2)
+    noisy_source = _arrays.is_noisy(source_ratio, source_noise_std)
     angle, ratio, noise, depth, norm, source_norm, source_ratio, source_noise, *rest = _arrays.common(
         overlap_angle, sample_ratio, noise_std, depth, target_norm, source_norm, source_ratio, source_noise_std,
         *([] if dim is None else [dim]),
@@ -115,8 +117,9 @@ def fine_tuning_gain(
         saved = (1 - below) * (2 * scale * overlap - scale**2 * safe)
     else:
         saved = mean_gain(
-            below, noise, norm, source_norm, jnp.cos(angle), source_ratio, source_noise, exponent, rest[0]
-        )
+            below, noise, norm, source_norm, jnp.cos(angle), source_ratio, source_noise, exponent, rest[0],
+            noisy_source=noisy_source,
+        )  # fmt: skip
     return jnp.where(live, jnp.where(finite, saved, -jnp.inf), 0.0)
 
 
