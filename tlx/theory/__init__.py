@@ -2,7 +2,8 @@
 
     pretraining.py      growth of the end-to-end norm in pretraining (Theorem 3.4 and its dynamics)
     scratch.py          training from scratch, in the limit and at finite d (Theorems 3.5, 3.6)
-    linear_transfer.py  refitting the last layer on k learned features, ridge (Theorems 3.7, 3.8)
+    linear_transfer.py  refitting the last layer on the learned feature, ridge and its optimum (Theorems 3.7, 3.8)
+    feature_transfer.py the same on k features
     fine_tuning.py      all layers from the pretrained weights: exact, and as published (Theorem 3.9)
     finite_source.py    what a finite, noisy source sample leaves of the source vector (Theorem C.1)
     ridge.py            ridge regression and its optimum (Figure 5)
@@ -20,12 +21,14 @@ from tlx.theory.covariance import covariance_fine_tuning_risk as covariance_fine
 from tlx.theory.covariance import covariance_linear_transfer_risk as covariance_linear_transfer_risk
 from tlx.theory.covariance import covariance_scratch_risk as covariance_scratch_risk
 from tlx.theory.covariance import implicit_ridge as implicit_ridge
+from tlx.theory.feature_transfer import feature_transfer_risk as feature_transfer_risk
 from tlx.theory.fine_tuning import fine_tuning_gain as fine_tuning_gain
 from tlx.theory.fine_tuning import fine_tuning_risk as fine_tuning_risk
 from tlx.theory.finite_source import pretrained_angle as pretrained_angle
 from tlx.theory.finite_source import pretrained_norm as pretrained_norm
-from tlx.theory.linear_transfer import feature_transfer_risk as feature_transfer_risk
 from tlx.theory.linear_transfer import linear_transfer_risk as linear_transfer_risk
+from tlx.theory.linear_transfer import optimal_linear_transfer_ridge as optimal_linear_transfer_ridge
+from tlx.theory.linear_transfer import optimal_linear_transfer_risk as optimal_linear_transfer_risk
 from tlx.theory.phase import method_risk as method_risk
 from tlx.theory.phase import transfer_sign as transfer_sign
 from tlx.theory.phase import transferability as transferability

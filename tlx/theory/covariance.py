@@ -14,7 +14,7 @@ from tlx import _checks
 from tlx.theory import _arrays
 from tlx.theory._arrays import Numbers, Result
 from tlx.theory._fixed_point import norm_root
-from tlx.theory.linear_transfer import refit_moments
+from tlx.theory._refit import refit_moments
 
 _STEPS = 60
 Vector = Float[Array | np.ndarray, "dim"]
