@@ -27,6 +27,12 @@ def guarded(condition: Array, value: Array, stand_in: float = 1.0) -> Array:
     return jnp.where(condition, value, stand_in)
 
 
+def root(square: Array) -> Array:
+    """The square root, with gradient 0 at 0."""
+    live = square > 0
+    return jnp.where(live, jnp.sqrt(guarded(live, square)), 0.0)
+
+
 def one_sided(ratio: Array) -> tuple[Array, Array]:
     """`ratio` made safe for the formulas below 1 and above 1: (ratio or 1/2, ratio or 2)."""
     return guarded(ratio < 1, ratio, 0.5), guarded(ratio > 1, ratio, 2.0)

@@ -48,6 +48,13 @@ def squared_norm(ratio: Array, noise: Array, norm: Array, dim: Array | None) -> 
     return norm**2 * kept(ratio) + _arrays.times(noise**2, _arrays.gain(ratio, dim))
 
 
+def squared_distance(angle: Array, norm: Array, source_norm: Array, ratio: Array, noise: Array) -> Array:
+    """E|beta_t - beta_pre|^2 = r^2 - 2 m + q^2 as a sum of squares, which keeps its digits near zero."""
+    share = kept(ratio)
+    apart = (norm - source_norm) ** 2 + 4 * norm * source_norm * jnp.sin(angle / 2) ** 2
+    return norm**2 * (1 - share) + share * apart + _arrays.times(noise**2, _arrays.gain(ratio, None))
+
+
 def kept(ratio: Array) -> Array:
     """The share of the source task inside the span of the source samples: min(g_s, 1)."""
     return jnp.where(ratio < 1, ratio, 1.0)

@@ -7,7 +7,7 @@ from tlx.theory import _arrays
 from tlx.theory._arrays import Array, Numbers, Result
 
 
-def _effective_ridge(inverse_ratio: Array, ridge: Array) -> Array:
+def effective_ridge(inverse_ratio: Array, ridge: Array) -> Array:
     """The kappa >= 0 with kappa - kappa G/(1 + kappa) = lambda, free of cancellation on both sides of G = 1."""
     slope = 1 - inverse_ratio - ridge
     root = slope**2 + 4 * ridge
@@ -42,7 +42,7 @@ def ridge_risk(sample_ratio: Numbers, noise_std: Numbers, ridge: Numbers, *, tar
     ratio, noise, ridge, norm = _arrays.common(sample_ratio, noise_std, ridge, target_norm)
     endless = jnp.isinf(ridge)
     ridge = _arrays.guarded(~endless, ridge)
-    kappa = _effective_ridge(1 / ratio, ridge)
+    kappa = effective_ridge(1 / ratio, ridge)
     freedom = 1 / (ratio * (1 + kappa) ** 2)
     pole = (ridge == 0) & (ratio == 1)
     bias, room = (norm * kappa / (1 + kappa)) ** 2, _arrays.guarded(~pole, 1 - freedom)
