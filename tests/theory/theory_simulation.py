@@ -75,6 +75,38 @@ def descend(inputs, labels, start, width, learning_rate, steps):
     return np.einsum("kdw,kw->kd", first, last)
 
 
+def descend_chain(inputs, labels, start, depth, learning_rate, steps, *, trained=None, decay=0.0, width=3):
+    """Gradient descent of full matrices W_1 (dim, width) ... W_L (width, 1) from the balanced limit, on every data set.
+
+    `trained` lists the layers that move (all by default); `decay` pulls each towards its own start.
+    """
+    trained = range(depth) if trained is None else trained
+    count, samples, _ = inputs.shape
+    inner = np.ones((width, 1)) / np.sqrt(width)
+    size = np.linalg.norm(start) ** (1 / depth)
+    begin = [size * (start / np.linalg.norm(start))[:, None] @ inner.T] + [size * inner @ inner.T] * (depth - 2)
+    begin += [size * inner] if depth > 1 else []
+    layers = [np.repeat(layer[None], count, axis=0) for layer in begin]
+    turned = np.swapaxes(inputs, 1, 2)
+    gram, cross = turned @ inputs / samples, turned @ labels[..., None] / samples
+    for _ in range(steps):
+        tails = [np.ones((count, 1, 1))]
+        for layer in reversed(layers):
+            tails.append(layer @ tails[-1])
+        head = 2 * (gram @ tails[-1] - cross)
+        slopes = []
+        for layer, tail in zip(layers, reversed(tails[:-1]), strict=True):
+            slopes.append(head @ np.swapaxes(tail, 1, 2))
+            head = np.swapaxes(layer, 1, 2) @ head
+        for index in trained:
+            pull = slopes[index] + decay * (layers[index] - begin[index])
+            layers[index] = layers[index] - learning_rate * pull
+    beta = layers[0]
+    for layer in layers[1:]:
+        beta = beta @ layer
+    return beta[..., 0]
+
+
 def z_score(values, theory):
     """Distance of a mean from a number, in standard errors."""
     values = np.asarray(values)

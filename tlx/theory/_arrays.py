@@ -100,6 +100,20 @@ def is_noisy(source_ratio: Numbers, source_noise_std: Numbers) -> bool:
     return not ((noise is not None and np.all(noise == 0)) or (ratio is not None and np.all(np.isinf(ratio))))
 
 
+def trained_depth(depth: Numbers, trained_layers: Numbers | None) -> Numbers:
+    """The number of layers that train, the first among them: `depth` itself unless told otherwise."""
+    _checks.check_range("depth", depth, 1.0, remedy="Pass at least one layer.")
+    if trained_layers is None:
+        return depth
+    remedy = "Train the first layer and up to depth - 1 others; with it frozen, use linear transfer."
+    _checks.check_range("trained_layers", trained_layers, 1.0, remedy=remedy)
+    arrays = _checks.concrete(trained_layers), _checks.concrete(depth)
+    if arrays[0] is not None and arrays[1] is not None:
+        most = np.max(arrays[0] - arrays[1])
+        _checks.require(most <= 0, f"trained_layers = {trained_layers} exceeds depth = {depth}: {remedy}")
+    return trained_layers
+
+
 def elementwise(function: Callable, *arrays: Array) -> Array:
     """`function` of scalars mapped over equally shaped arrays (vmap over the flattened entries)."""
     shape = arrays[0].shape

@@ -138,4 +138,5 @@ def _with_probe(missed: Array, noise_std: Numbers, num_samples: Numbers) -> Arra
     missed, noise, count = _arrays.common(missed, noise_std, num_samples)
     enough = count > 2
     cost = jnp.where(enough, 1 / _arrays.guarded(enough, count - 2), jnp.inf)
-    return missed + _arrays.times(noise**2 + missed, cost)
+    finite = jnp.isfinite(missed)
+    return missed + _arrays.times(noise**2 + _arrays.guarded(finite, missed), cost)
