@@ -11,6 +11,7 @@
     l2sp.py             a ridge towards the pretrained vector, its optimum, and tuned against tuned
     layerwise_l2sp.py   the same pull on every layer, in a deep linear network
     source_ridge.py     a ridge on the directions orthogonal to the source
+    multi_output.py     several outputs: matrix teachers with principal angles
     covariance.py       the same for inputs of any covariance: exact forms and deterministic equivalents
     phase.py            risk and transferability by method, and their signs
     boundary.py         where the sign changes: negative-transfer boundaries, break-even angle
@@ -38,6 +39,9 @@ from tlx.theory.layerwise_l2sp import optimal_layerwise_l2sp_risk as optimal_lay
 from tlx.theory.linear_transfer import linear_transfer_risk as linear_transfer_risk
 from tlx.theory.linear_transfer import optimal_linear_transfer_ridge as optimal_linear_transfer_ridge
 from tlx.theory.linear_transfer import optimal_linear_transfer_risk as optimal_linear_transfer_risk
+from tlx.theory.multi_output import multi_output_fine_tuning_risk as multi_output_fine_tuning_risk
+from tlx.theory.multi_output import multi_output_linear_transfer_risk as multi_output_linear_transfer_risk
+from tlx.theory.multi_output import multi_output_scratch_risk as multi_output_scratch_risk
 from tlx.theory.phase import method_risk as method_risk
 from tlx.theory.phase import transfer_sign as transfer_sign
 from tlx.theory.phase import transferability as transferability

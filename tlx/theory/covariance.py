@@ -61,7 +61,8 @@ def covariance_linear_transfer_risk(
     Returns:
         The risk, the last three arguments broadcast: exact in n and d. Infinite for n <= 2 at ridge 0.
 
-    Source: Theorem 3.7 carried over to any covariance.
+    Source: Theorem 3.7 carried over to any covariance. Compare "Transfer Learning for Benign Overfitting" (general
+    covariance, several sources).
     """
     _check(spectrum, {"target": target, "source": source}, noise_std, num_samples)
     _checks.check_nonnegative("ridge", ridge)

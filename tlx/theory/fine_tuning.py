@@ -55,8 +55,8 @@ def fine_tuning_risk(
     Valid for a balanced start (the small-weight limit of pretraining) and gradient flow; c = 1 if L = 1, or if
     sigma = 0 with r = q. Source: Theorem 3.9 for the decomposition, conservation of balance for c (a public
     annotated reading of the paper, msrepo/theory_inclined_papers_with_annotations, finds c too: 1.225 at sigma = 1,
-    g = 1/2). Neighbours: Anguita et al., arXiv 2602.20062 (fine-tuning diagonal networks); Lauditi et al., 2507.04448
-    (infinite width); Duranthon et al., 2606.05899 (LoRA); Ingrosso et al., PRL 134, 177301 (transfer at large width).
+    g = 1/2). Neighbours: Anguita et al., arXiv 2602.20062 (diagonal networks); Lauditi et al., 2507.04448 (infinite
+    width); Duranthon et al., 2606.05899 (LoRA); Ingrosso et al., PRL 134, 177301.
     """
     saved = fine_tuning_gain(
         overlap_angle, sample_ratio, noise_std, depth=depth, target_norm=target_norm, source_norm=source_norm,
