@@ -129,7 +129,10 @@ def test_grad_is_the_finite_difference(x64, name):
         np.testing.assert_allclose(gradient, (high - low) / (2 * h), rtol=2e-5, atol=2e-8)
 
 
-@pytest.mark.parametrize("name", CALLS)
+HEAVY = {"optimal_layerwise_l2sp_risk"}  # four compilations of a search
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in CALLS])
 def test_jit_vmap_and_precision(name):
     call, point = CALLS[name]
     plain = np.asarray(call(*point))
