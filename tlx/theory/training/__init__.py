@@ -6,3 +6,4 @@ from tlx.theory.training.best_stopping import stopped_break_even_angle as stoppe
 from tlx.theory.training.best_stopping import stopped_transferability as stopped_transferability
 from tlx.theory.training.risk_after_steps import risk_after_steps as risk_after_steps
 from tlx.theory.training.risk_over_time import risk_over_time as risk_over_time
+from tlx.theory.training.covariance_over_time import covariance_risk_over_time as covariance_risk_over_time

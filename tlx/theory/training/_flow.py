@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from tlx.theory.training._measure import Measure
 
@@ -35,7 +35,7 @@ class Path(NamedTuple):
 
     times: Float[Array, " k"]
     log_norm: Float[Array, " k"]
-    values: Float[Array, " k"]
+    values: PyTree
 
 
 class _State(NamedTuple):
@@ -69,7 +69,7 @@ def solve(
     log_norm: Array,
     phi: Array,
     last_clock: Array,
-    observe: Callable[[Array, Array, Array], Array],
+    observe: Callable[[Array, Array, Array], PyTree],
 ) -> Path:
     """Gradient flow of (1/n)|X beta - y|^2 from u = u_0 + phi b, |u| = s > 0, until tau = last_clock.
 
@@ -79,18 +79,18 @@ def solve(
         log_norm: log s at the start.
         phi: at the start, one number for all modes.
         last_clock: where to end.
-        observe: a number of (alpha, phi, k), recorded at each knot.
+        observe: any arrays of (alpha, phi, k), recorded at each knot.
     """
     power = depth - 1
     fastest = jnp.max(jnp.abs(measure.nodes))
     pull = jnp.sqrt(measure.label_square()) * jnp.exp(-depth * log_norm)
     first = jax.lax.stop_gradient(1e-3 / (2 * (pull + fastest)))
 
-    def seen(state: _State) -> tuple[Array, Array, Array]:
+    def seen(state: _State) -> tuple[Array, Array, PyTree]:
         alpha = jnp.exp(-2 * measure.nodes * state.clock)
         return state.time, state.log_norm, observe(alpha, state.phi, jnp.exp(power * state.log_norm))
 
-    def advance(state: _State, left: Array) -> tuple[_State, tuple[Array, Array, Array]]:
+    def advance(state: _State, left: Array) -> tuple[_State, tuple[Array, Array, PyTree]]:
         state = _step(measure, power, state, _next_step(state, power, left, first, last_clock))
         return state, seen(state)
 
@@ -98,7 +98,7 @@ def solve(
     begin = _State(zero, zero, log_norm, phi + jnp.zeros_like(measure.nodes), 1e6 * first, log_norm)
     left = jnp.arange(_KNOTS, 0, -1, dtype=log_norm.dtype)
     _, knots = jax.lax.scan(advance, begin, left)
-    return Path(*(jnp.append(a, b) for a, b in zip(seen(begin), knots, strict=True)))
+    return Path(*jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), seen(begin), knots))
 
 
 def _next_step(state: _State, power: Array, left: Array, first: Array, last_clock: Array) -> Array:

@@ -1,6 +1,5 @@
 """The factor on the part of the pretrained vector that the data do not see, along fine-tuning."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np

@@ -86,9 +86,7 @@ def _best_of_one(protocol: str, lane: Setting) -> tuple[Array, Array]:
         waited, stays = jnp.zeros_like(end), lane.norm**2
     else:
         measure, begin, moves = start(protocol, lane)
-        path = _curve.solve(
-            measure, lane.depth, begin, _curve.last_clock(measure), partial(excess_risk, measure)
-        )
+        path = _curve.solve(measure, lane.depth, begin, _curve.last_clock(measure), partial(excess_risk, measure))
         times, values, waited, stays = path.times, path.values, begin.waited, still(protocol, lane)
     time, risk = lowest(times, values, end)
     time = jnp.where(time > 0, time + waited, 0.0)
@@ -140,16 +138,16 @@ def stopped_transferability(
 
     Source: the difference of two values of `best_stopping`; derived here.
     """
-    used = {name: value for name, value in task.items() if name not in ("source_ratio", "source_noise_std", "pretrained")}
+    used = {
+        name: value for name, value in task.items() if name not in ("source_ratio", "source_noise_std", "pretrained")
+    }
     scratch = best_stopping("scratch", 0.0, sample_ratio, noise_std, **used)[1]
     transfer = best_stopping(protocol, overlap_angle, sample_ratio, noise_std, **task)[1]
     scratch, transfer = _arrays.common(scratch, transfer)
     return scratch - transfer
 
 
-def stopped_break_even_angle(
-    protocol: str, sample_ratio: Numbers, noise_std: Numbers, **task: Numbers
-) -> Result:
+def stopped_break_even_angle(protocol: str, sample_ratio: Numbers, noise_std: Numbers, **task: Numbers) -> Result:
     """The angle in [0, pi] at which `stopped_transferability` turns from positive to negative.
 
     Args:
