@@ -3,7 +3,6 @@
 Every function returns the excess risk of each instance at each time, shape (instances, times).
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax

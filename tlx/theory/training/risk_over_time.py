@@ -9,9 +9,9 @@ import numpy as np
 
 from tlx.theory._arrays import Array, Numbers, Result
 from tlx.theory.training import _curve, _head
+from tlx.theory.training._endpoint import endpoint
 from tlx.theory.training._measure import excess_risk
 from tlx.theory.training._setting import Pretrained, Setting, check_times, over_lanes, setting, start, still
-from tlx.theory.training._endpoint import endpoint
 from tlx.theory.training.risk_after_steps import check_step, record, step_counts
 
 
