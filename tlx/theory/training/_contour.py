@@ -1,6 +1,6 @@
 """Any input covariance: spectral measures as sums over complex nodes on a contour around the eigenvalues of X^T X/n.
 
-f(A) = sum_k w_k f(z_k) (z_k - A)^{-1}, and the resolvent has the deterministic equivalent T (S + kappa)^{-1}, T = kappa/z,
+f(A) = sum_k w_k f(z_k) (z_k - A)^{-1}; the resolvent has the deterministic equivalent T (S + kappa)^{-1}, T = kappa/z,
 with kappa (1 - (1/n) sum_i s_i/(s_i + kappa)) = -z. The contour is the hyperbola w = delta (cosh x - 2 + 1.5 i sinh x),
 which crosses the real axis at -delta, closed by z = w/(1 + w/R) at R beyond the largest eigenvalue: evenly spaced x are
 evenly spaced in log |z|, so the slowest modes are resolved like the fastest, and the midpoint rule converges

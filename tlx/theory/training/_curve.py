@@ -1,4 +1,4 @@
-"""One curve of training by gradient flow: where it starts, how it leaves the saddle at zero, its value at given times."""
+"""One curve of training by gradient flow: where it starts, how it leaves the saddle at zero, and how it is read."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -112,7 +112,7 @@ def _next_step(state: _State, power: Array, left: Array, first: Array, last_cloc
 
 
 def _step(measure: Measure, power: Array, state: _State, step: Array) -> _State:
-    """One knot further. In units of 1/k at the old knot, 1/k = 1 + a x + b x^2 over x in [0, 1], a + b + 1 at the end."""
+    """One knot further, where 1/k = 1 + a x + b x^2 over x in [0, 1] in units of its value at the old knot."""
     zeroth, first, second = ramp_moments(2 * measure.nodes * step)
     back = jax.lax.stop_gradient(state.last_step / step)
     before = jnp.expm1(power * (state.log_norm - state.last_log_norm))

@@ -141,8 +141,8 @@ def still(protocol: str, lane: Setting) -> Array:
 
 def over_lanes(function: Callable, times: Numbers, *arrays: Array) -> tuple[Array, ...]:
     """`function(times of one lane (t,), *scalars)` over broadcast lanes; results (lanes..., t), or (lanes...)."""
-    shape = jnp.broadcast_shapes(jnp.shape(times)[:-1], arrays[0].shape)
-    wide = jnp.asarray(times, arrays[0].dtype)
+    wide = jnp.asarray(times)
+    shape = jnp.broadcast_shapes(wide.shape[:-1], arrays[0].shape)
     single = wide.ndim == 0
     wide = jnp.atleast_1d(wide)
     wide = jnp.broadcast_to(wide, (*shape, wide.shape[-1])).reshape(-1, wide.shape[-1])

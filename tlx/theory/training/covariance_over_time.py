@@ -42,7 +42,7 @@ def covariance_risk_over_time(
 ) -> Result:
     """Mean excess risk (beta - beta_t)^T S (beta - beta_t) along gradient flow, for inputs of covariance S = diag(s).
 
-    The equations of `risk_over_time` at complex nodes z_k: p^T f(A) q = sum_k w_k f(z_k) T_k sum_i p_i q_i/(s_i + kappa_k),
+    The equations of `risk_over_time` at complex nodes: p^T f(A) q = sum_k w_k f(z_k) T_k sum_i p_i q_i/(s_i + kappa_k),
     kappa (1 - (1/n) sum_i s_i/(s_i + kappa)) = -z, T = kappa/z; the risk by pairs of nodes.
 
     Args:

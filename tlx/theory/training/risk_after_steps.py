@@ -116,7 +116,7 @@ def check_step(
 
 
 def step_counts(times: Any, learning_rate: Any) -> tuple[Array, int | Array]:
-    """Numbers of steps at given times, times on the last axis, and the largest of them (an integer where it is known)."""
+    """Numbers of steps at given times (on the last axis), and the largest of them: an integer where it is known."""
     known = _checks.concrete(times), _checks.concrete(learning_rate)
     if all(value is not None for value in known):
         return _whole(np.rint(known[0] / (known[1][..., None] if known[0].ndim else known[1])))

@@ -1,4 +1,4 @@
-"""Excess risk at any time of training: gradient flow, gradient descent at its own steps, stochastic gradient descent."""
+"""Excess risk at any time of training: gradient flow, gradient descent step by step, stochastic gradient descent."""
 
 from functools import partial
 from typing import Any
@@ -96,10 +96,8 @@ def _flow_risks(protocol: str, times: Any, lane: Setting) -> Array:
 def _one_curve(protocol: str, times: Array, lane: Setting) -> Array:
     ended = jnp.isinf(times)
     finite = jnp.where(ended, 0.0, times)
-    if protocol == "linear_transfer":
-        risks = _head.flow_risk(lane, finite)
-    else:
-        risks = chain_curve(protocol, finite, lane)
+    head = protocol == "linear_transfer"
+    risks = _head.flow_risk(lane, finite) if head else chain_curve(protocol, finite, lane)
     return jnp.where(ended, endpoint(protocol, lane), risks)
 
 
