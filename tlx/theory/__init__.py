@@ -15,6 +15,7 @@
     covariance.py       the same for inputs of any covariance: exact forms and deterministic equivalents
     phase.py            risk and transferability by method, and their signs
     boundary.py         where the sign changes: negative-transfer boundaries, break-even angle
+    training/           the risk at any time of training, after any number of steps or mini-batches, and where to stop
 
 Every function broadcasts over arrays and works under jit, vmap and grad. Arguments are named in `help(tlx)`.
 """
@@ -59,3 +60,10 @@ from tlx.theory.source_ridge import source_ridge_risk as source_ridge_risk
 from tlx.theory.weight_decay import ridge_of_norm as ridge_of_norm
 from tlx.theory.weight_decay import weight_decay_ridge as weight_decay_ridge
 from tlx.theory.weight_decay import weight_decay_risk as weight_decay_risk
+from tlx.theory.training import balance_over_time as balance_over_time
+from tlx.theory.training import best_stopping as best_stopping
+from tlx.theory.training import covariance_risk_over_time as covariance_risk_over_time
+from tlx.theory.training import risk_after_steps as risk_after_steps
+from tlx.theory.training import risk_over_time as risk_over_time
+from tlx.theory.training import stopped_break_even_angle as stopped_break_even_angle
+from tlx.theory.training import stopped_transferability as stopped_transferability
