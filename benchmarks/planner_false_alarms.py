@@ -1,9 +1,9 @@
 """What the planner says outside its assumptions: harmful advice, broken assumptions named, false alarms, coverage.
 
-`python -m benchmarks.planner_false_alarms [--pilots 100] [--seed 0] [--workers 2] [--rows 60,120,240] [--regimes NAME,...]`
+`python -m benchmarks.planner_false_alarms [--pilots 100] [--workers 2] [--rows 40,100,240] [--regimes NAME,...]`
 
-In each regime one task is fixed and pilots of n rows are drawn (d = 60). The truth is the risk of each method, trained on
-the very rows of the pilot and averaged over all pilots of that n, on 4,000 rows that none of them saw.
+In each regime one task is fixed and pilots of n rows are drawn (d = 60). The truth is the risk of each method,
+trained on the very rows of the pilot and averaged over all pilots of that n, on 4,000 rows that none of them saw.
 """
 
 import argparse
@@ -104,7 +104,7 @@ def one_pilot(job):
         try:
             advice = plan(rows, labels, source=source, features=features, sample_sizes=[count], seed=index)
         except ValueError as refusal:
-            if "repeated column" not in str(refusal):
+            if "repeat each other" not in str(refusal):
                 raise
             return [-1, 0, 0, 0, True, np.nan, np.nan, *trained(rows, labels, source, features, *rest)]
     spoken = METHODS.index(advice.recommendation) if advice.recommendation in METHODS else -1
@@ -132,7 +132,8 @@ def summary(regime, count, table):
     cover = np.nanmean(table[silent, 5:7], axis=0) if regime in INSIDE and silent.any() else np.full(2, np.nan)
     print(
         f"{regime:24s} {count:4d}  named {100 * named:5.1f} %  speaks {100 * speaks.mean():5.1f} %  right {right:3d}  "
-        f"harmful {harmful:3d}  ruled out {ruled:4.0f}, wrongly {wrongly:3.0f}  cover {cover.round(3)}  risks {risks.round(3)}",
+        f"harmful {harmful:3d}  "
+        f"ruled out {ruled:4.0f}, wrongly {wrongly:3.0f}  cover {cover.round(3)}  risks {risks.round(3)}",
         flush=True,
     )
     return np.array([speaks.sum(), harmful, right, ruled, wrongly])

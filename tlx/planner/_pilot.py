@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tlx._checks import require
+from tlx.planner._evidence import duplicates
 
 
 class Pilot(NamedTuple):
@@ -151,6 +152,8 @@ def _square_root(inputs, further, covariance) -> tuple[np.ndarray | None, str, s
         count > dim + 1,
         f"covariance of {dim} columns from {count} rows is singular: give further_inputs, a matrix, or 'diagonal'.",
     )
+    pair = duplicates(rows)
+    require(pair is None, f"inputs columns {pair} repeat each other, up to sign and scale: remove one of each pair.")
     note = f"Inputs whitened by the covariance of {count} rows; plan for whitened inputs."
     return _known_root(rows.T @ rows / count, dim), note, "estimate"
 

@@ -50,7 +50,7 @@ class Plan:
         leading: the method with the largest share, also when undecided.
         basis: "theory", or "held-out" where a broken assumption leaves only the pilot's own leave-one-out errors; the
             shares are then of bootstrap resamples of the rows.
-        ruled_out: methods whose share is at most .03.
+        ruled_out: methods whose share is at most .03 (.01 on held-out errors).
         overall: the shares when all methods compete, tuned ones and references too.
         extra_samples: if undecided, about how many more labelled rows would settle it; None if decided or out of reach.
         num_samples: rows to train on that the recommendation is for.

@@ -92,7 +92,7 @@ def plan(
 
     shares = shares_of(methods)
     recommendation, leading, share = choose(shares, confidence)
-    if broken and not count / _SAME_SIZE <= planned <= count * _SAME_SIZE:
+    if broken and not _may_speak(leading, methods, there, checks, planned / count):
         recommendation = "undecided"
     extra = None
     if recommendation == "undecided" and not broken:
@@ -106,7 +106,7 @@ def plan(
         support=shares,
         leading=leading,
         basis="held-out" if broken else "theory",
-        ruled_out=_ruled_out(shares, there),
+        ruled_out=_ruled_out(shares, there, broken),
         overall=shares_of(ALL),
         extra_samples=extra,
         num_samples=planned,
@@ -151,9 +151,17 @@ def _contradiction(own: np.ndarray, task: TaskDraws, measured: dict[str, Tuned])
     return min(found, key=lambda check: order.index(check.verdict), default=_NOTHING)
 
 
-def _ruled_out(shares: dict[str, float], there: np.ndarray) -> tuple[str, ...]:
+def _may_speak(leading: str, methods, there: np.ndarray, checks: tuple[Check, ...], growth: float) -> bool:
+    """With a broken assumption: only at about the pilot's size, and not against a theory that fits the pilot."""
+    middle = {name: float(np.median(there[ALL.index(name)])) for name in methods}
+    agrees = middle[leading] <= 1.05 * min(value for value in middle.values() if not np.isnan(value))
+    contradicted = checks[-1].verdict == "broken"
+    return (agrees or contradicted) and 1 / _SAME_SIZE <= growth <= _SAME_SIZE
+
+
+def _ruled_out(shares: dict[str, float], there: np.ndarray, broken: bool) -> tuple[str, ...]:
     possible = [name for name in shares if np.isfinite(there[ALL.index(name)]).any()]
-    return tuple(name for name in possible if shares[name] <= _RULED_OUT)
+    return tuple(name for name in possible if shares[name] <= (0.01 if broken else _RULED_OUT))
 
 
 def _planned(there: np.ndarray, coverage: float) -> dict[str, tuple[float, float, float]]:
