@@ -27,7 +27,7 @@ def nce(source_labels: Int[np.ndarray, "n"], labels: Int[np.ndarray, "n"]) -> fl
     )
     joint = np.zeros((source_labels.max() + 1, labels.max() + 1))
     np.add.at(joint, (source_labels, labels), 1.0)
-    return float(np.mean(np.log(joint / joint.sum(axis=1, keepdims=True).clip(1e-300))[source_labels, labels]))
+    return float(np.mean(np.log((joint / joint.sum(axis=1, keepdims=True))[source_labels, labels])))
 
 
 def leep(probabilities: Real[np.ndarray, "n z"], labels: Int[np.ndarray, "n"]) -> float:
