@@ -65,15 +65,20 @@ def of_inputs(inputs: Float[np.ndarray, "n d"], known: Float[np.ndarray, "n p"])
     return _finished((rows @ vectors) / np.sqrt(values), values, basis)
 
 
-def of_kernel(kernel: Float[np.ndarray, "n n"], known: Float[np.ndarray, "n p"]) -> Smoother:
-    """Kernel ridge regression, with the columns of `known` unpenalised."""
+def of_kernel(
+    kernel: Float[np.ndarray, "n n"], known: Float[np.ndarray, "n p"], precision: float = float(np.finfo(float).eps)
+) -> Smoother:
+    """Kernel ridge regression, with the columns of `known` unpenalised.
+
+    precision: relative to the largest eigenvalue and per row, what is rounding of the kernel's entries.
+    """
     basis = _orthonormal(known)
     kernel = kernel - basis @ (basis.T @ kernel)
     kernel = kernel - (kernel @ basis) @ basis.T
     values, vectors = np.linalg.eigh((kernel + kernel.T) / 2)
     values, vectors = values[::-1], vectors[:, ::-1]
     room = len(values) - basis.shape[1]
-    keep = values[:room] > len(values) * np.finfo(float).eps * max(values[0], 1e-300)
+    keep = values[:room] > len(values) * precision * max(values[0], 1e-300)
     return _finished(vectors[:, :room][:, keep], values[:room][keep], basis)
 
 
