@@ -54,4 +54,6 @@ def test_a_row_that_is_fitted_whatever_its_label_is_nan():
     known = np.concatenate([np.ones((6, 1)), np.eye(6)[:, :1]], axis=1)
     found = loo.unpenalised(known, np.arange(6.0)[:, None]).residuals[:, 0]
     assert np.isnan(found[0])
-    np.testing.assert_allclose(found[1:], separate(np.zeros((5, 1)), np.ones((5, 1)), np.arange(1.0, 6.0), 1.0), atol=1e-12)
+    np.testing.assert_allclose(
+        found[1:], separate(np.zeros((5, 1)), np.ones((5, 1)), np.arange(1.0, 6.0), 1.0), atol=1e-12
+    )

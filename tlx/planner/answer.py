@@ -98,7 +98,7 @@ class Plan:
         return tuple(check for check in self.checks if check.verdict == "unseen")
 
     def __str__(self) -> str:
-        lines = [self._headline(), "", *self._methods(), "", *self._task()]
+        lines = [*_table.sentences([self._headline()], ""), "", *self._methods(), "", *self._task()]
         lines += ["", *_checks(self.checks), "", "Notes", *_table.sentences(list(self.notes))]
         return "\n".join(lines)
 
@@ -108,6 +108,8 @@ class Plan:
         if self.recommendation != "undecided":
             return f"Recommendation for n = {self.num_samples:,}: {_table.TITLES[self.recommendation]} ({share} {how})."
         ask = "no number of rows within reach settles it"
+        if self.basis != "theory":
+            ask = "held-out errors of the pilot do not settle it"
         if self.extra_samples is not None:
             ask = f"about {self.extra_samples:,} more rows would settle it"
         lead = f"{_table.TITLES[self.leading]} leads with {share} {how}"

@@ -48,7 +48,8 @@ def check_pilot(pilot: Pilot, held_out: dict[str, Tuned]) -> tuple[Check, ...]:
 
 def check_prediction(name: str, predicted: np.ndarray, measured: np.ndarray) -> Check:
     """Whether the predicted error of a method (draws of risk plus noise) agrees with its held-out errors (n,)."""
-    centre, spread = float(np.median(predicted)), float(np.std(predicted))
+    low, centre, high = map(float, np.quantile(predicted, [0.16, 0.5, 0.84], method="inverted_cdf"))
+    spread = (high - low) / 2
     mean, error = float(np.mean(measured)), float(np.std(measured, ddof=1) / np.sqrt(len(measured)))
     z = (mean - centre) / max(np.hypot(spread, error), 1e-300)
     finding = f"{name}: held-out error {mean:.4g} on the pilot, theory expects {centre:.4g} (z = {z:+.1f})."

@@ -8,8 +8,8 @@ df1 = sum s/(s + kappa), df2 = sum s²/(s + kappa)², s the population eigenvalu
 independent of N. At the pilot's n rows every penalty gives one kappa (df1 equals the trace of the fit), and its
 held-out error gives D there. Another N needs only another point of the same curves; below the pilot's smallest kappa
 they are continued as powers, D towards a floor that the pilot does not know: each draw takes one between zero and
-what was reached. Source: Simon, Dickens, DeWeese 2021 and Wei, Hu, Steinhardt 2022 for the form; the continuation is this
-library's own.
+what was reached. Source: Simon, Dickens, DeWeese 2021 and Wei, Hu, Steinhardt 2022 for the form; the continuation
+is this library's own.
 """
 
 import numpy as np
@@ -18,6 +18,7 @@ from jaxtyping import Float
 from tlx.planner.leave_one_out import Smoother, residuals
 
 PENALTIES = np.geomspace(1e-5, 1e4, 64)  # relative to the mean eigenvalue
+_ROOM = 0.15  # share of the rows that a fit must leave unused for D to be read off its held-out error
 _BELOW = np.geomspace(1e-6, 0.9, 40)  # continuation, relative to the smallest kappa of the pilot
 
 
@@ -44,7 +45,11 @@ def curve_draws(
     means = np.maximum(weights @ rows.T, 1e-3 * np.mean(rows, axis=1))
     level = means * (1 - second / count)
     best = int(np.argmin(np.mean(rows, axis=1)))
-    draws = _continued(kappa, first, second, level, sizes, np.random.default_rng([*seed, 5]))
+    steady = second < (1 - _ROOM) * count
+    steady = steady if np.sum(steady) >= 12 else np.arange(len(kappa)) >= len(kappa) - 12
+    draws = _continued(
+        kappa[steady], first[steady], second[steady], level[:, steady], sizes, np.random.default_rng([*seed, 5])
+    )
     return draws, held_out[best], float(penalties[best] / smoother.level)
 
 
