@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # what a bare GPU machine lacks
-LACKING = ("hydra", "omegaconf", "xarray", "netCDF4", "matplotlib", "rich")
+LACKING = ("hydra", "omegaconf", "xarray", "netCDF4", "matplotlib")
 BLOCKED = f"import sys\nsys.modules.update(dict.fromkeys({LACKING}))\n"
 PROGRAM = BLOCKED + "from benchmarks.accelerator import main\nraise SystemExit(main(sys.argv[1:]))"
 
