@@ -71,8 +71,8 @@ def _time(store: _store.Units, mine: list[Unit], todo: list[Unit]) -> None:
         _console.say(f"time: about {_duration(left * rate)} by the finished units ({rate:.3g} s a run)")
         return
     _console.say(
-        f"time: not known for these {left} runs before one unit is finished; start the command, stop it with Ctrl-C after "
-        "its first unit (which is kept) and ask again"
+        f"time: not known for these {left} runs before one unit is finished; start the command, stop it by Ctrl-C "
+        "after its first unit (which is kept) and ask again"
     )
 
 

@@ -92,7 +92,7 @@ class Engine(abc.ABC):
             return risk, end.status, end.num_steps, _over_time(end, risk.dtype)
 
         decays = jnp.asarray(setting.weight_decays, prepared.moments.cross.dtype)
-        risk, status, num_steps, curves = jax.lax.map(run, decays)
+        risk, status, num_steps, curves = _each(run, decays)
         report = ScratchReport(
             risk=risk,
             status=status,
@@ -141,7 +141,7 @@ class Engine(abc.ABC):
         source_risk = tasks.risk(source.predictor, pair.source, pair.spectrum)
         head = self.head_over_time(setting, prepared, source, on_target)
         return TransferReport(
-            linear_transfer_risk=jnp.where(ready, jax.lax.map(on_target, probe.predictors), jnp.nan),
+            linear_transfer_risk=jnp.where(ready, jax.vmap(on_target)(probe.predictors), jnp.nan),
             fine_tuning_risk=jnp.where(usable(status), on_target(tuned.predictor), jnp.nan),
             source_risk=jnp.where(ready, source_risk, jnp.nan),
             num_features=probe.num_features,
@@ -193,6 +193,13 @@ class Engine(abc.ABC):
     def top_eigenvalue(self, prepared: Prepared) -> Float[Array, ""] | None:
         """The largest eigenvalue of X^T X / n, where it is known."""
         return None
+
+
+def _each(run: Callable[[Array], PyTree], values: Float[Array, " k"]) -> PyTree:
+    """`run` of every value: one after another on a CPU, where each really stops; side by side on accelerators."""
+    if values.shape[0] == 1:
+        return jax.tree.map(lambda leaf: leaf[None], run(values[0]))
+    return jax.lax.platform_dependent(values, cpu=lambda v: jax.lax.map(run, v), default=jax.vmap(run))
 
 
 def _over_time(run: Trained, dtype: jnp.dtype) -> Float[Array, " t"]:
