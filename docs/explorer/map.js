@@ -58,7 +58,7 @@ const map = (() => {
 
   /* A round number that 85 % of the field stays within: beyond it colours are clipped. */
   function limitOf(target) {
-    const sizes = Array.from(target.values, Math.abs).sort((a, b) => a - b);
+    const sizes = target.values.filter((_, i) => i % 7 === 0).map(Math.abs).sort();
     const raw = Math.max(sizes[Math.floor(0.85 * sizes.length)], 1e-3);
     const ten = 10 ** Math.floor(Math.log10(raw));
     return ten * [1, 1.5, 2, 3, 4, 5, 7.5, 10].find((m) => m * ten >= raw * 0.999);

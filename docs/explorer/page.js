@@ -2,13 +2,13 @@
 const page = (() => {
   const $ = (id) => document.getElementById(id);
   const PATH = Array.from({ length: 200 }, (_, i) => 2 * (i + 0.5) / 200);
-  const MOMENTS = Array.from({ length: 145 }, (_, i) => 10 ** (-2 + i / 24));
+  const MOMENTS = Array.from({ length: 97 }, (_, i) => 10 ** (-2 + i / 16));
   const SIZES = [9, 17, 33], SLICE_OF_WORK = 12;
   const MARGIN = { left: 66, right: 86, top: 12, bottom: 44 };
   const NAMES = { gain: "Transferability T of", risk: "Risk of", best: "The protocol with the least risk (scratch where equal)" };
   const stats = { firstPicture: null, frames: [] };
   let state = controls.fromHash(location.hash), measured = null, hover = null, sliders = null, wanted = false;
-  let way = null, shownWay = null, mapFrame = null;
+  let way = null, shownWay = null, mapFrame = null, linking = 0;
 
   const top = () => (measured && measured.points.some((p) => p.theta > Math.PI / 2 + 1e-6) ? Math.PI : Math.PI / 2);
   const view = () => ({ ...state, task: controls.task(state), top: top() });
@@ -49,11 +49,17 @@ const page = (() => {
     panels.slices(current, measured, PATH, MOMENTS);
     panels.values(current);
     say();
-    try { history.replaceState(null, "", `#${controls.toHash(state)}`); } catch { /* a page that may not keep its link */ }
+    clearTimeout(linking);
+    linking = setTimeout(link, 150);
     const spent = performance.now() - began;
     stats.frames.push(spent);
     if (stats.frames.length > 500) stats.frames.shift();
     if (stats.firstPicture === null) stats.firstPicture = performance.now();
+  }
+
+  /* The address of this view; browsers allow few changes a second, so it waits until the view is still. */
+  function link() {
+    try { history.replaceState(null, "", `#${controls.toHash(state)}`); } catch { /* a page that may not keep its link */ }
   }
 
   function drawMap(current) {
@@ -154,9 +160,10 @@ const page = (() => {
     $("reset").addEventListener("click", () => { measured = null; message(""); set({ ...controls.DEFAULTS, theme: state.theme }); });
     $("theme").addEventListener("click", () => set({ theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" }));
     $("copy").addEventListener("click", () => {
-      const link = location.href, told = () => message("The link to this view is in the address bar: copy it from there.");
+      link();
+      const told = () => message("The link to this view is in the address bar: copy it from there.");
       if (!navigator.clipboard) { told(); return; }
-      navigator.clipboard.writeText(link).then(() => message("The link to this view is copied."), told);
+      navigator.clipboard.writeText(location.href).then(() => message("The link to this view is copied."), told);
     });
     $("open").addEventListener("click", () => $("file").click());
     $("file").addEventListener("change", () => read($("file").files[0]));

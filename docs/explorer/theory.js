@@ -2,7 +2,7 @@
    Every function takes one settings object `o`; names as in defaults(). tests/docs compares them with tlx.theory. */
 const theory = (() => {
   const PROTOCOLS = ["scratch", "linear_transfer", "fine_tuning"];
-  const NEWTON_STEPS = 30, GRID = 2000;
+  const NEWTON_STEPS = 30, GRID = 400;
 
   function defaults() {
     return {
@@ -138,12 +138,16 @@ const theory = (() => {
   function boundary(protocol, given) {
     check(protocol, PROTOCOLS.slice(1));
     const o = complete(given), found = [];
-    const sign = (ratio) => Math.sign(gainOf(protocol, { ...o, ratio }));
-    const spread = (i) => Math.exp(-7 + 14 * i / GRID); // 1 -> no two grid points lie on a pole at n = d
-    for (let i = 0; i < GRID; i++) {
-      let low = spread(i + 0.37), high = spread(i + 1.37);
-      const first = sign(low), second = sign(high);
-      if (first * second >= 0) continue;
+    let last = 0;
+    const sign = (ratio) => { o.ratio = ratio; return Math.sign(gainOf(protocol, o)); };
+    /* Dense near 0 and on both sides of the pole at n = d, which no interval contains. */
+    const reach = (i) => -14 + 28 * i / GRID, below = (i) => 1 / (1 + Math.exp(-reach(i))), above = (i) => 1 + Math.exp(reach(i));
+    for (let i = 0; i < 2 * GRID; i++) {
+      const [side, from] = i < GRID ? [below, i] : [above, i - GRID];
+      let low = side(from), high = side(from + 1);
+      const first = from === 0 ? sign(low) : last;
+      last = sign(high);
+      if (first * last >= 0) continue;
       for (let halving = 0; halving < 60; halving++) {
         const middle = (low + high) / 2;
         if (sign(middle) === first) low = middle;

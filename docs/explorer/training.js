@@ -5,17 +5,18 @@
 const training = (() => {
   const TINY_TIME = 1e-4;
   /* Nodes, the most that log s may move in a step, and the longest step as a share of the time so far. */
-  const QUICK = { count: 32, growth: 0.08, share: 0.15 }, EVEN = { count: 64, growth: 0.03, share: 0.08 };
+  const QUICK = { count: 32, growth: 0.08, share: 0.15 }, EVEN = { count: 40, growth: 0.06, share: 0.12 };
   const EXACT = { count: 96, growth: 0.004, share: 0.015 };
 
-  /* Midpoint rule in the angle of the semicircle map: eigenvalues of X^T X/n of all d modes; weights sum to min(1, g). */
+  /* Eigenvalues of X^T X/n of all d modes; weights sum to min(1, g). Midpoint rule in x, angle of the semicircle map
+     pi x^2: dense at the small eigenvalues, which learn last. */
   function nodes(ratio, count) {
-    const inverse = 1 / ratio, radius = 2 * Math.sqrt(inverse), centre = 1 + inverse;
+    const inverse = 1 / ratio, radius = 2 * Math.sqrt(inverse);
     const eigenvalues = new Float64Array(count), weights = new Float64Array(count);
     for (let i = 0; i < count; i++) {
-      const angle = Math.PI * (i + 0.5) / count, sine = Math.sin(angle);
-      eigenvalues[i] = centre - radius * Math.cos(angle);
-      weights[i] = radius ** 2 * sine ** 2 / (2 * inverse * eigenvalues[i] * count);
+      const x = (i + 0.5) / count, angle = Math.PI * x * x, sine = Math.sin(angle);
+      eigenvalues[i] = (1 - Math.sqrt(inverse)) ** 2 + radius * 2 * Math.sin(angle / 2) ** 2;
+      weights[i] = radius ** 2 * sine ** 2 * x / (inverse * eigenvalues[i] * count);
     }
     return { eigenvalues, weights };
   }
