@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("theory", "training", "draw", "map", "points", "controls", "panels", "page")
+SCRIPTS = ("theory", "training", "colour", "draw", "map", "points", "controls", "overlay", "panels", "wiring", "page")
 MOST_BYTES = 200_000
 
 

@@ -1,24 +1,39 @@
 /* The page: one state, drawn once a frame; whatever changes the state asks for a frame. */
 const page = (() => {
   const $ = (id) => document.getElementById(id);
-  const PATH = Array.from({ length: 200 }, (_, i) => 2 * (i + 0.5) / 200);
+  const PATH = Array.from({ length: 200 }, (_, i) => (2 * (i + 0.5)) / 200);
   const MOMENTS = Array.from({ length: 97 }, (_, i) => 10 ** (-2 + i / 16));
-  const SIZES = [9, 17, 33], SLICE_OF_WORK = 12;
+  const SIZES = [9, 17, 33],
+    SLICE_OF_WORK = 12;
   const MARGIN = { left: 66, right: 86, top: 12, bottom: 44 };
-  const NAMES = { gain: "Transferability T of", risk: "Risk of", best: "The protocol with the least risk (scratch where equal)" };
+  const NAMES = {
+    gain: "Transferability T of",
+    risk: "Risk of",
+    best: "The protocol with the least risk (scratch where equal)",
+  };
   const stats = { firstPicture: null, frames: [] };
-  let state = controls.fromHash(location.hash), measured = null, hover = null, sliders = null, wanted = false;
-  let way = null, shownWay = null, mapFrame = null, linking = 0;
+  let state = controls.fromHash(location.hash),
+    measured = null,
+    hover = null,
+    sliders = null,
+    wanted = false;
+  let way = null,
+    shownWay = null,
+    mapFrame = null,
+    linking = 0;
 
   const top = () => (measured && measured.points.some((p) => p.theta > Math.PI / 2 + 1e-6) ? Math.PI : Math.PI / 2);
   const view = () => ({ ...state, task: controls.task(state), top: top() });
   const ended = () => state.time === Infinity;
-  const degrees = (angle) => `${draw.number(angle * 180 / Math.PI)}°`;
+  const degrees = (angle) => `${draw.number((angle * 180) / Math.PI)}°`;
 
   function ask() {
     if (wanted) return;
     wanted = true;
-    requestAnimationFrame(() => { wanted = false; render(); });
+    requestAnimationFrame(() => {
+      wanted = false;
+      render();
+    });
   }
 
   function set(changes) {
@@ -29,12 +44,21 @@ const page = (() => {
   }
 
   /* What the map depends on: everything but the cross and, of the rest, the theme. */
-  const mapKey = () => JSON.stringify({ ...state, theta: 0, ratio: 0, theme: "", time: String(state.time), sourceRatio: String(state.sourceRatio) });
+  const mapKey = () =>
+    JSON.stringify({
+      ...state,
+      theta: 0,
+      ratio: 0,
+      theme: "",
+      time: String(state.time),
+      sourceRatio: String(state.sourceRatio),
+    });
 
   function render() {
     const began = performance.now();
-    document.documentElement.dataset.theme = state.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-    draw.readTheme();
+    document.documentElement.dataset.theme =
+      state.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+    colour.readTheme();
     controls.show(sliders, state);
     for (const group of document.querySelectorAll(".switch")) {
       group.hidden = group.dataset.key === "form" && (state.protocol !== "fine_tuning" || !ended());
@@ -59,29 +83,48 @@ const page = (() => {
 
   /* The address of this view; browsers allow few changes a second, so it waits until the view is still. */
   function link() {
-    try { history.replaceState(null, "", `#${controls.toHash(state)}`); } catch { /* a page that may not keep its link */ }
+    try {
+      history.replaceState(null, "", `#${controls.toHash(state)}`);
+    } catch {
+      /* a page that may not keep its link */
+    }
   }
 
   function drawMap(current) {
     const name = state.show === "best" ? "" : ` ${draw.LABELS[state.protocol]}`;
-    $("map-title").textContent = NAMES[state.show] + name + (ended() ? ", at the end of training" : `, at time ${draw.number(state.time)}`);
-    const field = ended() ? map.atTheEnd(current, state.show === "best" ? map.field(200, 200) : undefined) : partWay(current);
+    $("map-title").textContent =
+      NAMES[state.show] + name + (ended() ? ", at the end of training" : `, at time ${draw.number(state.time)}`);
+    const field = ended()
+      ? map.atTheEnd(current, state.show === "best" ? map.field(200, 200) : undefined)
+      : partWay(current);
     const x = { from: 0, to: 2, label: "samples per dimension, n/d" };
-    const quarter = current.top / 4, y = { from: 0, to: current.top, label: "angle θ between source and target",
-      ticks: [0, 1, 2, 3, 4].map((i) => [i * quarter, degrees(i * quarter)]) };
-    const frame = mapFrame = draw.frame($("map"), x, y, MARGIN);
-    if (!field) { draw.axes(frame, false); return; }
-    const limit = map.limitOf(field), table = draw.table(state.show);
+    const quarter = current.top / 4,
+      y = {
+        from: 0,
+        to: current.top,
+        label: "angle θ between source and target",
+        ticks: [0, 1, 2, 3, 4].map((i) => [i * quarter, degrees(i * quarter)]),
+      };
+    const frame = (mapFrame = draw.frame($("map"), x, y, MARGIN));
+    if (!field) {
+      draw.axes(frame, false);
+      return;
+    }
+    const limit = map.limitOf(field),
+      table = colour.table(state.show);
     map.paint(frame, field, state.show, limit, table);
     draw.axes(frame, false);
     const lines = state.show !== "gain" ? [] : ended() ? map.boundary(current) : map.crossing(field, current.top);
-    panels.overMap(frame, current, { lines, limit, table, measured, cross: [state.ratio, state.theta] });
+    overlay.paint(frame, current, { lines, limit, table, measured, cross: [state.ratio, state.theta] });
   }
 
   /* The finest map of this moment that there is, or the last one while a new one is being computed. */
   function partWay(current) {
     const key = mapKey();
-    if (!way || way.key !== key) { way = { key, level: 0, next: map.onTheWay(current, SIZES[0]) }; setTimeout(work, 0); }
+    if (!way || way.key !== key) {
+      way = { key, level: 0, next: map.onTheWay(current, SIZES[0]) };
+      setTimeout(work, 0);
+    }
     return shownWay;
   }
 
@@ -102,73 +145,43 @@ const page = (() => {
 
   /* The value under the pointer, or at the cross. */
   function say() {
-    const at = hover || state, o = theory.complete({ ...controls.task(state), theta: at.theta, ratio: at.ratio });
-    const risks = panels.risksAt(o, state.time), mine = risks[state.protocol], gain = risks.scratch - mine;
+    const at = hover || state,
+      o = theory.complete({ ...controls.task(state), theta: at.theta, ratio: at.ratio });
+    const risks = panels.risksAt(o, state.time),
+      mine = risks[state.protocol],
+      gain = risks.scratch - mine;
     const verdict = gain > 1e-9 ? "transfer helps" : gain < -1e-9 ? "transfer hurts" : "no difference";
     const where = `${hover ? "Under the pointer" : "At the cross"}: θ = ${degrees(at.theta)}, n/d = ${draw.number(at.ratio)}`;
-    $("under").textContent = `${where}: risk ${draw.number(mine)}, T = ${draw.number(gain)} (${verdict})`
-      + (way && way.next && !ended() ? " · map is being refined" : "");
-  }
-
-  function placeOf(event) {
-    const box = $("map").getBoundingClientRect(), { area } = mapFrame;
-    const x = (event.clientX - box.left - area.left) / area.width, y = 1 - (event.clientY - box.top - area.top) / area.height;
-    if (x < -0.02 || x > 1.02 || y < -0.02 || y > 1.02) return null;
-    const within = (v) => Math.min(Math.max(v, 0), 1);
-    return { ratio: Math.max(2 * within(x), 0.01), theta: top() * within(y) };
-  }
-
-  function wireMap() {
-    const canvas = $("map");
-    canvas.addEventListener("pointerdown", (event) => {
-      const place = placeOf(event);
-      if (!place) return;
-      canvas.setPointerCapture(event.pointerId);
-      set(place);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      hover = placeOf(event);
-      if (hover && event.buttons) set(hover);
-      else say();
-    });
-    canvas.addEventListener("pointerleave", () => { hover = null; say(); });
-    canvas.addEventListener("keydown", (event) => {
-      const step = event.shiftKey ? 10 : 1;
-      const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key] || [];
-      if (dx === undefined) return;
-      event.preventDefault();
-      const within = (v, low, high) => Math.min(Math.max(v, low), high);
-      set({ ratio: within(state.ratio + dx * step * 0.01, 0.01, 2), theta: within(state.theta + dy * step * top() / 90, 0, top()) });
-    });
+    $("under").textContent =
+      `${where}: risk ${draw.number(mine)}, T = ${draw.number(gain)} (${verdict})` +
+      (way && way.next && !ended() ? " · map is being refined" : "");
   }
 
   function wireButtons() {
-    for (const group of document.querySelectorAll(".switch")) {
-      const buttons = [...group.children];
-      buttons.forEach((button, i) => {
-        button.addEventListener("click", () => set({ [group.dataset.key]: button.dataset.value }));
-        button.addEventListener("keydown", (event) => {
-          const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-          if (!move) return;
-          event.preventDefault();
-          const other = buttons[(i + move + buttons.length) % buttons.length];
-          other.focus();
-          other.click();
-        });
-      });
-    }
-    $("reset").addEventListener("click", () => { measured = null; message(""); set({ ...controls.DEFAULTS, theme: state.theme }); });
-    $("theme").addEventListener("click", () => set({ theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" }));
+    $("reset").addEventListener("click", () => {
+      measured = null;
+      message("");
+      set({ ...controls.DEFAULTS, theme: state.theme });
+    });
+    $("theme").addEventListener("click", () =>
+      set({ theme: document.documentElement.dataset.theme === "dark" ? "light" : "dark" }),
+    );
     $("copy").addEventListener("click", () => {
       link();
       const told = () => message("The link to this view is in the address bar: copy it from there.");
-      if (!navigator.clipboard) { told(); return; }
+      if (!navigator.clipboard) {
+        told();
+        return;
+      }
       navigator.clipboard.writeText(location.href).then(() => message("The link to this view is copied."), told);
     });
     $("open").addEventListener("click", () => $("file").click());
     $("file").addEventListener("change", () => read($("file").files[0]));
     document.addEventListener("dragover", (event) => event.preventDefault());
-    document.addEventListener("drop", (event) => { event.preventDefault(); read(event.dataTransfer.files[0]); });
+    document.addEventListener("drop", (event) => {
+      event.preventDefault();
+      read(event.dataTransfer.files[0]);
+    });
   }
 
   function message(text, bad = false) {
@@ -195,10 +208,24 @@ const page = (() => {
 
   function start() {
     sliders = controls.build($("sliders"), (key, value) => set({ [key]: value }));
-    wireMap();
+    wiring.pointer($("map"), {
+      frame: () => mapFrame,
+      top,
+      state: () => state,
+      set,
+      point: (place) => {
+        hover = place;
+        say();
+      },
+    });
+    wiring.switches(set);
     wireButtons();
     window.addEventListener("resize", ask);
-    window.addEventListener("hashchange", () => { state = controls.fromHash(location.hash); way = null; ask(); });
+    window.addEventListener("hashchange", () => {
+      state = controls.fromHash(location.hash);
+      way = null;
+      ask();
+    });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", ask);
     render();
   }
@@ -207,7 +234,13 @@ const page = (() => {
 })();
 
 window.tlx = {
-  risk: theory.risk, transferability: theory.transferability, breakEvenAngle: theory.breakEvenAngle,
-  boundary: theory.boundary, riskOverTime: training.riskOverTime, load: page.load, state: page.state, stats: page.stats,
+  risk: theory.risk,
+  transferability: theory.transferability,
+  breakEvenAngle: theory.breakEvenAngle,
+  boundary: theory.boundary,
+  riskOverTime: training.riskOverTime,
+  load: page.load,
+  state: page.state,
+  stats: page.stats,
 };
 page.start();

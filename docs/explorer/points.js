@@ -12,7 +12,9 @@ const points = (() => {
       throw new Error(`This file is not JSON (${error.message}).`);
     }
     if (!given || given.format !== FORMAT) {
-      throw new Error(`This file has format ${given ? given.format : "none"}, not ${FORMAT}; export it from a study again.`);
+      throw new Error(
+        `This file has format ${given ? given.format : "none"}, not ${FORMAT}; export it from a study again.`,
+      );
     }
     if (!Array.isArray(given.points)) throw new Error("This file has no list of points.");
     const settings = {};
@@ -24,7 +26,11 @@ const points = (() => {
   function checked(point, index) {
     const { protocol, theta, ratio, risk } = point;
     if (!theory.PROTOCOLS.includes(protocol)) throw new Error(`Point ${index} has protocol ${protocol}.`);
-    for (const [name, value] of [["theta", theta], ["ratio", ratio], ["risk", risk]]) {
+    for (const [name, value] of [
+      ["theta", theta],
+      ["ratio", ratio],
+      ["risk", risk],
+    ]) {
       if (typeof value !== "number") throw new Error(`Point ${index} has ${name} ${value}, which is not a number.`);
     }
     return { protocol, theta, ratio, risk, error: Number(point.error) || 0, instances: Number(point.instances) || 0 };
@@ -44,7 +50,8 @@ const points = (() => {
   /* What the map shows at each place: transferability against scratch of the same ratio, or the risk. */
   function onMap(list, protocol, show) {
     const alone = new Map();
-    for (const p of list) if (p.protocol === "scratch") alone.set(`${p.ratio} ${p.theta}`, p.risk).set(`${p.ratio}`, p.risk);
+    for (const p of list)
+      if (p.protocol === "scratch") alone.set(`${p.ratio} ${p.theta}`, p.risk).set(`${p.ratio}`, p.risk);
     const mine = list.filter((p) => p.protocol === protocol);
     if (show !== "gain") return mine.map((p) => ({ ...p, value: p.risk }));
     const scratch = (p) => alone.get(`${p.ratio} ${p.theta}`) ?? alone.get(`${p.ratio}`);

@@ -2,12 +2,20 @@
    Every function takes one settings object `o`; names as in defaults(). tests/docs compares them with tlx.theory. */
 const theory = (() => {
   const PROTOCOLS = ["scratch", "linear_transfer", "fine_tuning"];
-  const NEWTON_STEPS = 30, GRID = 400;
+  const NEWTON_STEPS = 30,
+    GRID = 400;
 
   function defaults() {
     return {
-      theta: Math.PI / 4, ratio: 0.5, noise: 0.2, depth: 2, targetNorm: 1, sourceNorm: 1,
-      sourceRatio: Infinity, sourceNoise: 0, published: false,
+      theta: Math.PI / 4,
+      ratio: 0.5,
+      noise: 0.2,
+      depth: 2,
+      targetNorm: 1,
+      sourceNorm: 1,
+      sourceRatio: Infinity,
+      sourceNoise: 0,
+      published: false,
     };
   }
 
@@ -42,7 +50,8 @@ const theory = (() => {
 
   /* What pretraining leaves (Theorem C.1): q^2 = E|beta_pre|^2, m = <beta_t, beta_pre>, 1 - E cos^2 to the source. */
   function pretrained(o) {
-    const kept = Math.min(o.sourceRatio, 1), energy = o.sourceNorm ** 2;
+    const kept = Math.min(o.sourceRatio, 1),
+      energy = o.sourceNorm ** 2;
     const noise = times(o.sourceNoise ** 2, noiseGain(o.sourceRatio));
     const square = energy * kept + noise;
     const live = square > 0 && Number.isFinite(square);
@@ -58,7 +67,8 @@ const theory = (() => {
 
   /* Theorem 3.7 with the angle to what a finite source taught; n -> inf. */
   function linearRisk(o) {
-    const across = Math.sin(o.theta) ** 2, along = Math.cos(o.theta) ** 2;
+    const across = Math.sin(o.theta) ** 2,
+      along = Math.cos(o.theta) ** 2;
     return o.targetNorm ** 2 * (across + along * pretrained(o).lost);
   }
 
@@ -66,11 +76,13 @@ const theory = (() => {
   function normRoot(offset, share, exponent) {
     if (offset === Infinity) return Infinity;
     if (!(offset > 0)) return share > 0 ? share ** (1 / (1 - exponent)) : 0;
-    const logOffset = Math.log(offset), logShare = Math.log(share);
+    const logOffset = Math.log(offset),
+      logShare = Math.log(share);
     let z = Math.max(logOffset, logShare / (1 - exponent));
     for (let step = 0; step < NEWTON_STEPS; step++) {
       const power = logShare + exponent * z;
-      const top = Math.max(logOffset, power), low = Math.min(logOffset, power);
+      const top = Math.max(logOffset, power),
+        low = Math.min(logOffset, power);
       const total = top + Math.log1p(Math.exp(low - top));
       const move = (z - total) / (1 - exponent * Math.exp(power - total));
       z -= move;
@@ -102,7 +114,8 @@ const theory = (() => {
   }
 
   function check(protocol, allowed = PROTOCOLS) {
-    if (!allowed.includes(protocol)) throw new RangeError(`protocol is ${protocol}; pass one of ${allowed.join(", ")}.`);
+    if (!allowed.includes(protocol))
+      throw new RangeError(`protocol is ${protocol}; pass one of ${allowed.join(", ")}.`);
   }
 
   function risk(protocol, given) {
@@ -123,28 +136,36 @@ const theory = (() => {
   /* The angle below which transfer helps; linear transfer helps again beyond pi minus it. NaN where T = 0. */
   function breakEvenAngle(protocol, given) {
     check(protocol, PROTOCOLS.slice(1));
-    const o = complete(given), { square, kept, lost } = pretrained(o);
+    const o = complete(given),
+      { square, kept, lost } = pretrained(o);
     if (protocol === "linear_transfer") {
       const across = scratchRisk(o) / o.targetNorm ** 2;
       const squared = lost >= 1 ? (across > 1 ? 1 : 0) : (across - lost) / (1 - lost);
       return Math.asin(Math.sqrt(Math.min(Math.max(squared, 0), 1)));
     }
     if (o.ratio >= 1) return NaN;
-    const cosine = nullSpaceScale(o, square) * square / (2 * o.targetNorm * o.sourceNorm * kept);
+    const cosine = (nullSpaceScale(o, square) * square) / (2 * o.targetNorm * o.sourceNorm * kept);
     return cosine < 1 ? Math.acos(cosine) : 0;
   }
 
   /* The sample ratios at which T changes sign at this angle, in increasing order: roots found by bisection. */
   function boundary(protocol, given) {
     check(protocol, PROTOCOLS.slice(1));
-    const o = complete(given), found = [];
+    const o = complete(given),
+      found = [];
     let last = 0;
-    const sign = (ratio) => { o.ratio = ratio; return Math.sign(gainOf(protocol, o)); };
+    const sign = (ratio) => {
+      o.ratio = ratio;
+      return Math.sign(gainOf(protocol, o));
+    };
     /* Dense near 0 and on both sides of the pole at n = d, which no interval contains. */
-    const reach = (i) => -14 + 28 * i / GRID, below = (i) => 1 / (1 + Math.exp(-reach(i))), above = (i) => 1 + Math.exp(reach(i));
+    const reach = (i) => -14 + (28 * i) / GRID,
+      below = (i) => 1 / (1 + Math.exp(-reach(i))),
+      above = (i) => 1 + Math.exp(reach(i));
     for (let i = 0; i < 2 * GRID; i++) {
       const [side, from] = i < GRID ? [below, i] : [above, i - GRID];
-      let low = side(from), high = side(from + 1);
+      let low = side(from),
+        high = side(from + 1);
       const first = from === 0 ? sign(low) : last;
       last = sign(high);
       if (first * last >= 0) continue;
@@ -159,7 +180,18 @@ const theory = (() => {
   }
 
   return {
-    PROTOCOLS, boundary, complete, defaults, pretrained, nullSpaceScale, riskOf, gainOf, risk, transferability, breakEvenAngle,
-    times, noiseGain,
+    PROTOCOLS,
+    boundary,
+    complete,
+    defaults,
+    pretrained,
+    nullSpaceScale,
+    riskOf,
+    gainOf,
+    risk,
+    transferability,
+    breakEvenAngle,
+    times,
+    noiseGain,
   };
 })();

@@ -67,6 +67,11 @@ class Browser:
         """Keys typed into an element."""
         self.call(f"element/{self.find(selector)}/value", {"text": "".join(KEYS.get(key, key) for key in keys)})
 
+    def tab(self) -> None:
+        """The Tab key, pressed wherever the focus is."""
+        strokes = [{"type": kind, "value": KEYS["Tab"]} for kind in ("keyDown", "keyUp")]
+        self.call("actions", {"actions": [{"type": "key", "id": "keys", "actions": strokes}]})
+
     def point(self, selector: str, right: float, down: float, press: bool = False) -> None:
         """The pointer moved to a place in an element (shares of its width and height), and pressed there."""
         box = self.run("const b = document.querySelector(arguments[0]).getBoundingClientRect(); "
