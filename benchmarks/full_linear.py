@@ -15,10 +15,11 @@ import jax
 import numpy as np
 
 from benchmarks import _timing
-from tlx import _keys, data, ensemble
-from tlx.engines import flow, full, spectral
+from tlx import _keys, ensemble
+from tlx.linear import data
+from tlx.linear.engines import flow, full, spectral
+from tlx.linear.setting import LinearSetting
 from tlx.networks import deep_linear
-from tlx.protocols import LinearSetting
 from tlx.train import Optimizer
 
 DIM, LANES, LEARNING_RATE, ANGLE, NOISE = 500, 20, 0.01, math.pi / 4, 0.2
@@ -56,7 +57,7 @@ def fine_tune(optimizer: Optimizer, lane: dict[str, Any]) -> jax.Array:
 
 
 def by_tlx(lanes: dict[str, Any], num_steps: int) -> np.ndarray:
-    """All lanes through `tlx.ensemble`, with the plan it makes."""
+    """All lanes through `tlx.ensemble`, with the layout it makes."""
     return ensemble.run(fine_tune, lanes, Optimizer(LEARNING_RATE, num_steps, tolerance=0.0))
 
 

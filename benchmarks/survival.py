@@ -120,7 +120,8 @@ def report_checkpoints(directory: Path) -> None:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from experiments import _job, _schemas
+    from experiments.linear import config as _schemas
+    from experiments.running import job as _job
 
     _schemas.register()
     words = ["task.dim=40", "figures=[]", "grid.sample_ratios=[0.5]", "ensemble.num_instances=200"]

@@ -17,8 +17,15 @@ import numpy as np
 import xarray as xr
 from omegaconf import OmegaConf
 
-from experiments import _console, _job, _linear, _results, _runner, _schemas, _store, _study
-from experiments._study import Study, UserError
+from experiments.linear import config as _schemas
+from experiments.linear import setting as _linear
+from experiments.running import compute as _runner
+from experiments.running import console as _console
+from experiments.running import job as _job
+from experiments.running import results as _results
+from experiments.running import store as _store
+from experiments.running import study as _study
+from experiments.running.study import Study, UserError
 
 
 @dataclass

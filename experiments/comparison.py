@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from experiments import _app, phase_diagram
-from experiments._figures import comparison as figures
-from experiments._schemas import ComparisonConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError, Verdict
+from experiments import phase_diagram
+from experiments.figures import comparison as figures
+from experiments.linear.config import ComparisonConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, UserError, Verdict
 
 
 def replaced(config: Any, path: str, value: float) -> Any:

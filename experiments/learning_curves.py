@@ -11,13 +11,15 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, phase_diagram
-from experiments._figures import learning_curves as figures
-from experiments._schemas import Engine, LearningCurvesConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError
+from experiments import phase_diagram
+from experiments.figures import learning_curves as figures
+from experiments.linear import setting as _linear
+from experiments.linear.config import Engine, LearningCurvesConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, UserError
 from tlx import stats
-from tlx.protocols import LinearSetting
+from tlx.linear.setting import LinearSetting
 
 CELL = ("method", "theta", "sample_ratio")
 DECADES = 4  # from the end of training back to the first of an int of times

@@ -11,11 +11,13 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _nonlinear
-from experiments import _schemas_nonlinear as schemas
-from experiments._figures import overlap
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError, Verdict
+from experiments.figures import overlap
+from experiments.linear import setting as _linear
+from experiments.nonlinear import config as schemas
+from experiments.nonlinear import setting as _nonlinear
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, UserError, Verdict
 from tlx import ensemble
 from tlx.nonlinear import NonlinearSetting
 from tlx.train import Optimizer
@@ -96,7 +98,7 @@ def compute(config: schemas.OverlapConfig, place: Place, progress: Callable[[int
         {"instance": np.tile(instance, len(amount)), "amount": np.repeat(amount, len(instance))},
         np.zeros(1, np.int32),
         (setting(config, network, family), jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, amount.size * instance.size),
+        layout=_linear.layout(config.ensemble, amount.size * instance.size),
         progress=lambda done, total: progress(3 * done),
     )
     cell = ("network", "family", "fraction", "instance")

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import yaml
 
-from experiments import _app, _console, _store
+from experiments.running import app as _app
+from experiments.running import console as _console
+from experiments.running import store as _store
 
 PRESETS = (
     "phase_diagram_noisy",

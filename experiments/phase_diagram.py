@@ -9,14 +9,18 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _linear_theory
-from experiments._figures import phase, surface
-from experiments._figures._style import edges
-from experiments._schemas import Engine, PhaseDiagramConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, Verdict
+from experiments.figures import phase_diagram as phase
+from experiments.figures import surface
+from experiments.figures.style import edges
+from experiments.linear import setting as _linear
+from experiments.linear import theory as _linear_theory
+from experiments.linear.config import Engine, PhaseDiagramConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, Verdict
 from tlx import ensemble, stats
-from tlx.protocols import METHODS, LinearSetting, ScratchReport, TransferReport
+from tlx.linear.reports import ScratchReport, TransferReport
+from tlx.linear.setting import METHODS, LinearSetting
 from tlx.train import Status
 
 
@@ -72,7 +76,7 @@ def reports(
         outer,
         own["theta"],
         (setting, jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, len(instance)),
+        layout=_linear.layout(config.ensemble, len(instance)),
         progress=lambda done, total: progress(done * _runs_per_data_set(config)),
     )
 

@@ -13,16 +13,21 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _nonlinear, _predictor_findings, _predictors_linear, _predictors_relu
-from experiments import _predictor_tasks as tasks
-from experiments._figures import predictors as figures
-from experiments._rank_table import DISTANCES, MEASURES
-from experiments._schemas import Engine
-from experiments._schemas_predictors import PredictorsConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError, Verdict
+from experiments.figures import predictors as figures
+from experiments.linear import setting as _linear
+from experiments.linear.config import Engine
+from experiments.nonlinear import setting as _nonlinear
+from experiments.prediction import findings as _predictor_findings
+from experiments.prediction import linear as _predictors_linear
+from experiments.prediction import relu as _predictors_relu
+from experiments.prediction import tasks as tasks
+from experiments.prediction.config import PredictorsConfig
+from experiments.prediction.rank_table import DISTANCES, MEASURES
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, UserError, Verdict
 from tlx import discrepancy
-from tlx.protocols import METHODS
+from tlx.linear.setting import METHODS
 
 OWN = {  # the axes of the three kinds of unit
     "linear_task": ("method", "score", "linear_task", "instance"),

@@ -12,13 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear
-from experiments._figures import pretraining as figures
-from experiments._schemas import Covariance, Engine, PretrainingStudyConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError, Verdict
-from tlx import _keys, data, ensemble, linalg, stats, tasks, theory
-from tlx.engines import full
+from experiments.figures import pretraining as figures
+from experiments.linear import setting as _linear
+from experiments.linear.config import Covariance, Engine, PretrainingStudyConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, UserError, Verdict
+from tlx import _keys, ensemble, linalg, stats, theory
+from tlx.linear import data
+from tlx.linear import task as tasks
+from tlx.linear.engines import full
 from tlx.networks import deep_linear
 from tlx.train import train
 
@@ -122,7 +125,7 @@ def compute(config: PretrainingStudyConfig, place: Place, progress: Callable[[in
         _program(record_steps(config)),
         {"instance": instance.astype(np.int32)},
         (_linear.setting(config), jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, len(instance)),
+        layout=_linear.layout(config.ensemble, len(instance)),
         progress=lambda done, total: progress(done),
     )
     per_layer = ("singular_value", "second_singular_value")

@@ -11,15 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _nonlinear
-from experiments._figures import relu_kernels
-from experiments._schemas_nonlinear import ReluKernelsConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError, Verdict
+from experiments.figures import relu_kernels
+from experiments.linear import setting as _linear
+from experiments.nonlinear import setting as _nonlinear
+from experiments.nonlinear.config import ReluKernelsConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, UserError, Verdict
 from tlx import _keys, ensemble, nonlinear
-from tlx.alignment import kernel_alignment
 from tlx.networks import mean_field
-from tlx.overlap import cutoff_overlap, learned_basis
+from tlx.nonlinear.alignment import kernel_alignment
+from tlx.nonlinear.overlap import cutoff_overlap, learned_basis
 from tlx.train import train
 
 
@@ -84,9 +86,9 @@ def compute(config: ReluKernelsConfig, place: Place, progress: Callable[[int], N
     instance, amount = own["instance"][place["instance"]].astype(np.int32), own["amount"].astype(np.float32)
     pairs = {"instance": np.tile(instance, len(amount)), "amount": np.repeat(amount, len(instance))}
     shared = (_nonlinear.setting(config, (1,)), jax.random.key(config.seed), own["cutoff"].astype(np.float32))
-    plan = _linear.plan(config.ensemble, len(pairs["amount"]))
+    layout = _linear.layout(config.ensemble, len(pairs["amount"]))
     program = partial(follow, tuple(own["step"].tolist()))
-    *curves, status = ensemble.run(program, pairs, shared, plan=plan, progress=lambda done, _: progress(done))
+    *curves, status = ensemble.run(program, pairs, shared, layout=layout, progress=lambda done, _: progress(done))
     names = ("source_loss", "alignment_source", "alignment_target", "overlap")
     out: Arrays = {"status": (("amount", "instance"), status.reshape(len(amount), -1).astype(np.int8))}
     for name, values in zip(names, curves, strict=True):

@@ -10,11 +10,14 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _nonlinear, _nonlinear_theory
-from experiments._figures import relu_phase
-from experiments._schemas_nonlinear import ReluPhaseDiagramConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, Verdict
+from experiments.figures import relu_phase_diagram as relu_phase
+from experiments.linear import setting as _linear
+from experiments.nonlinear import setting as _nonlinear
+from experiments.nonlinear import theory as _nonlinear_theory
+from experiments.nonlinear.config import ReluPhaseDiagramConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, Verdict
 from tlx import ensemble, stats
 from tlx.nonlinear import METHODS, NonlinearSetting
 
@@ -55,8 +58,10 @@ def compute(config: ReluPhaseDiagramConfig, place: Place, progress: Callable[[in
     index = np.arange(len(own["num_samples"]), dtype=np.int32)
     shared = (settings(config), jax.random.key(config.seed))
     samples = {"instance": np.repeat(instance, len(index)), "index": np.tile(index, len(instance))}
-    plan = _linear.plan(config.ensemble, len(samples["index"]))
-    scratch = ensemble.run(_nonlinear.scratch, samples, shared, plan=plan, progress=lambda done, total: progress(done))
+    layout = _linear.layout(config.ensemble, len(samples["index"]))
+    scratch = ensemble.run(
+        _nonlinear.scratch, samples, shared, layout=layout, progress=lambda done, total: progress(done)
+    )
     runs = len(index) * 2 + 1
     begun = len(samples["index"])
     pretrained, moved = ensemble.run_nested(
@@ -65,7 +70,7 @@ def compute(config: ReluPhaseDiagramConfig, place: Place, progress: Callable[[in
         {"instance": np.repeat(instance, len(amount)), "amount": np.tile(amount, len(instance))},
         index,
         shared,
-        plan=_linear.plan(config.ensemble, len(instance) * len(amount)),
+        layout=_linear.layout(config.ensemble, len(instance) * len(amount)),
         progress=lambda done, total: progress(begun + done * runs),
     )
     return _arrays(len(instance), len(amount), scratch, pretrained, moved)

@@ -10,11 +10,13 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _linear_theory
-from experiments._figures import scratch as figures
-from experiments._schemas import ScratchRiskConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, Verdict
+from experiments.figures import scratch_risk as figures
+from experiments.linear import setting as _linear
+from experiments.linear import theory as _linear_theory
+from experiments.linear.config import ScratchRiskConfig
+from experiments.running import app as _app
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Study, Verdict
 from tlx import ensemble, stats
 from tlx.train import Status
 
@@ -52,7 +54,7 @@ def compute(config: ScratchRiskConfig, place: Place, progress: Callable[[int], N
         _linear.scratch_program(config.engine),
         lane,
         (_linear.setting(config), jax.random.key(config.seed)),
-        plan=_linear.plan(config.ensemble, len(own["instance"])),
+        layout=_linear.layout(config.ensemble, len(own["instance"])),
         progress=lambda done, total: progress(done * len(config.scratch.weight_decays)),
     )
     cell = (*CELL, "instance")

@@ -35,7 +35,7 @@ theory.optimal_ridge_risk(np.array([0.5, 2.0]), 0.3)
 """
 
 ENGINES = """
-from tlx.protocols import LinearSetting
+from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer
 short = Optimizer(0.01, 40)
 for source in (None, 9):
@@ -43,7 +43,7 @@ for source in (None, 9):
                             fine_tune=short, ridges=(0.0, 0.1), weight_decays=(0.0, 0.01),
                             times=() if source else (0.0, 0.2))
     for engine in ("full", "spectral", "flow"):
-        module = importlib.import_module(f"tlx.engines.{engine}")
+        module = importlib.import_module(f"tlx.linear.engines.{engine}")
         prepare = lambda shared, lane: module.prepare(shared[0], _keys.lane(shared[1], lane["i"]), lane["n"])
         transfer = lambda shared, prepared, a: module.transfer(shared[0], prepared, a)
         lanes = {"i": np.arange(2, dtype=np.int32), "n": np.array([4, 12], np.int32)}

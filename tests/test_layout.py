@@ -69,7 +69,7 @@ def test_imports_go_round_in_no_circle():
     assert len(list(order.static_order())) > 100  # a circle raises, and names who is in it
 
 
-@pytest.mark.parametrize("path", [p for p in TLX if p.name != "ensemble.py"], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [p for p in TLX if "ensemble" not in p.parts], ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_the_ensemble_spreads_lanes_over_devices(path):
     names = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
     assert not names & {"pmap", "shard_map", "make_mesh", "device_put", "local_devices"}
@@ -93,23 +93,26 @@ def test_import_tlx_alone_reaches_every_public_module():
         if p.parent == ROOT / "tlx" or p.name == "__init__.py"
     ]
     public = [name for name in names if not any(part.startswith("_") for part in name.split("."))]
-    reached = [*public, "tlx.engines.full.prepare", "tlx.theory.scratch_risk", "tlx.kernels.relu_gram"]
-    assert len(reached) > 20
+    reached = [*public, "tlx.linear.engines.full.prepare", "tlx.theory.scratch_risk", "tlx.kernels.relu_gram"]
+    assert len(reached) > 15
     subprocess.run([sys.executable, "-c", f"import tlx\n{'; '.join(reached)}"], check=True, cwd=ROOT)
 
 
 def test_importing_tlx_starts_no_backend():
-    code = "import tlx, tlx.theory, tlx.ensemble, tlx.engines.full, jax; assert not jax._src.xla_bridge._backends"
+    code = (
+        "import tlx, tlx.theory, tlx.ensemble, tlx.linear.engines.full, jax; assert not jax._src.xla_bridge._backends"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.alone
 def test_importing_tlx_costs_little():
     """At most .5 s more than jax, flax and optax, every public module included (best of three processes)."""
     code = (
         "import time, jax, flax, flax.nnx, optax, scipy.special\n"
         "begin = time.perf_counter()\n"
-        "import tlx, tlx.theory, tlx.ensemble, tlx.engines.full, tlx.engines.spectral, tlx.engines.flow\n"
-        "import tlx.kernels, tlx.nonlinear, tlx.overlap, tlx.discrepancy, tlx.planner\n"
+        "import tlx, tlx.theory, tlx.ensemble, tlx.linear.engines, tlx.kernels\n"
+        "import tlx.nonlinear.overlap, tlx.discrepancy, tlx.planner\n"
         "print(time.perf_counter() - begin)"
     )
     command = [sys.executable, "-c", code]

@@ -10,7 +10,8 @@ import xarray as xr
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from experiments import _app, _schemas
+from experiments.linear import config as _schemas
+from experiments.running import app as _app
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()

@@ -1,10 +1,10 @@
 """Transfer learning in JAX: closed forms, and batched training of source/target pairs.
 
-Where to look: `tlx.theory` (closed forms, one theorem a file); `tlx.protocols` (one linear pair: pretrain, scratch,
-linear transfer, fine-tuning) and `tlx.engines` (the same computed in full, in the data's eigenbasis, or at the end of
-gradient flow); `tlx.nonlinear` (the same for two-layer and deeper networks), `tlx.kernels`, `tlx.overlap`;
-`tlx.ensemble` (any one-pair function over thousands of lanes and all devices); `tlx.discrepancy`,
-`tlx.feature_scores`, `tlx.planner` (what can be said before training). Theory and simulation never import each other.
+Where to look: `tlx.theory` (closed forms, one theorem a file); `tlx.linear` (one deep linear pair: setting, data, and
+engines: in full, in the data's eigenbasis, or at the end of gradient flow); `tlx.nonlinear` (the same for two-layer
+and deeper networks), `tlx.kernels`; `tlx.ensemble` (any one-pair function over thousands of lanes and all devices);
+`tlx.discrepancy`, `tlx.feature_scores`, `tlx.planner` (what can be said before training). Theory and simulation never
+import each other.
 
 Words in signatures, and the symbols that docstrings use for them:
 
@@ -32,26 +32,17 @@ Words in signatures, and the symbols that docstrings use for them:
 
 from importlib.metadata import version as _version
 
-from tlx import alignment as alignment
-from tlx import data as data
 from tlx import discrepancy as discrepancy
-from tlx import engines as engines
 from tlx import ensemble as ensemble
 from tlx import feature_scores as feature_scores
-from tlx import flow as flow
-from tlx import flow_path as flow_path
 from tlx import kernels as kernels
 from tlx import linalg as linalg
+from tlx import linear as linear
 from tlx import networks as networks
 from tlx import nonlinear as nonlinear
 from tlx import online as online
-from tlx import overlap as overlap
 from tlx import planner as planner
-from tlx import protocols as protocols
-from tlx import spectral as spectral
 from tlx import stats as stats
-from tlx import tasks as tasks
-from tlx import teachers as teachers
 from tlx import theory as theory
 from tlx import train as train
 

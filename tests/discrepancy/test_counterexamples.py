@@ -6,8 +6,8 @@ import pytest
 
 from tlx import _keys, discrepancy, ensemble, stats, theory
 from tlx.discrepancy import LinearLaw
-from tlx.engines import full
-from tlx.protocols import LinearSetting
+from tlx.linear.engines import full
+from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from experiments import _app, _schemas
+from experiments.linear import config as _schemas
+from experiments.running import app as _app
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = sorted((ROOT / "conf" / "experiment").glob("*.yaml"))

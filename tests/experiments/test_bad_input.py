@@ -7,8 +7,8 @@ import sys
 import pytest
 import small
 
-from experiments import _runner
-from experiments._study import UserError
+from experiments.running import compute as _runner
+from experiments.running.study import UserError
 
 LINEAR = [
     ("task.noise_std=-0.1", "noise_std = -0.1", "noise_std >= 0"),

@@ -11,8 +11,10 @@ import small
 import xarray as xr
 from omegaconf import OmegaConf
 
-from experiments import _app, _help, _schemas
-from experiments._study import UserError
+from experiments.linear import config as _schemas
+from experiments.running import app as _app
+from experiments.running import help as _help
+from experiments.running.study import UserError
 
 
 @pytest.mark.slow

@@ -7,9 +7,14 @@ import pytest
 import small
 import xarray as xr
 
-from experiments import _app, _predictor_findings, _predictors_linear, _rank_table, _study, predictors
-from experiments import _predictor_tasks as tasks
-from experiments._schemas_predictors import PredictorsConfig
+from experiments import predictors
+from experiments.prediction import findings as _predictor_findings
+from experiments.prediction import linear as _predictors_linear
+from experiments.prediction import rank_table as _rank_table
+from experiments.prediction import tasks as tasks
+from experiments.prediction.config import PredictorsConfig
+from experiments.running import app as _app
+from experiments.running import study as _study
 
 
 def test_spearman_against_scipy():

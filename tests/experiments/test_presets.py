@@ -8,8 +8,9 @@ import xarray as xr
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from experiments import _app, _schemas
-from experiments._study import UserError
+from experiments.linear import config as _schemas
+from experiments.running import app as _app
+from experiments.running.study import UserError
 
 STUDIES = sorted(set(small.SMALL))
 

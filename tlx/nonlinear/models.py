@@ -14,7 +14,7 @@ from tlx._checks import check_choice, check_count, check_positive
 from tlx.kernels import CLOSED_FORMS
 from tlx.networks import mean_field, mlp
 from tlx.networks.mean_field import TwoLayer
-from tlx.overlap import FeatureMoments, exact_moments
+from tlx.nonlinear.overlap import FeatureMoments, exact_moments
 from tlx.train import Optimizer
 
 

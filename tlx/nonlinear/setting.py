@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from tlx._checks import check_choice, check_count, check_nonnegative, check_range, require
 from tlx.nonlinear.models import MeanField, Model
-from tlx.teachers import FAMILIES, OUTPUT_LAWS
+from tlx.nonlinear.teachers import FAMILIES, OUTPUT_LAWS
 from tlx.train import Optimizer
 
 METHODS = ("scratch", "linear_transfer", "ridge_transfer", "fine_tuning", "lp_ft")
@@ -29,7 +29,7 @@ class NonlinearSetting:
 
     Attributes:
         model: the student (static).
-        family, num_teacher_neurons, output_law, teacher_activation: see `tlx.teachers.teacher_pair` (static).
+        family, num_teacher_neurons, output_law, teacher_activation: see `tlx.nonlinear.teachers.teacher_pair` (static).
         sizes: target sample sizes n, increasing (static); a sample of n is the first n rows of one draw.
         noise_std: label noise of the target sample; the target has E f_t^2 = 1.
         pretraining: "population" (the exact loss), "sample" (source_samples fixed rows) or "online" (a fresh

@@ -1,0 +1,10 @@
+"""Thousands of lanes from a function of one; the only package that knows a batch exists."""
+
+from tlx.ensemble.layout import Layout as Layout
+from tlx.ensemble.layout import make_layout as make_layout
+from tlx.ensemble.layout import use_cpu_cores as use_cpu_cores
+from tlx.ensemble.run import run as run
+from tlx.ensemble.run import run_nested as run_nested
+from tlx.ensemble.watch import Rehearsed as Rehearsed
+from tlx.ensemble.watch import journal as journal
+from tlx.ensemble.watch import rehearsal as rehearsal
