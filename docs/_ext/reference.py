@@ -17,7 +17,9 @@ _SECTIONS = re.compile(r"^(Args|Arguments|Returns|Raises|Yields|Attributes|Notes
 def modules() -> list[str]:
     """Public modules, those nearest to the root first."""
     found = [info.name for info in pkgutil.walk_packages(tlx.__path__, "tlx.")]
-    return sorted((n for n in found if not any(p.startswith("_") for p in n.split("."))), key=lambda n: (n.count("."), n))
+    return sorted(
+        (n for n in found if not any(p.startswith("_") for p in n.split("."))), key=lambda n: (n.count("."), n)
+    )
 
 
 def contents() -> dict[str, list[str]]:
@@ -49,12 +51,17 @@ def write_pages(app: Sphinx) -> None:
     """reference/<module>.rst, and the list of them; a file that would not change is left alone."""
     folder = Path(app.srcdir) / "reference"
     folder.mkdir(exist_ok=True)
-    pages = {name: names for name, names in contents().items() if names or hasattr(importlib.import_module(name), "__path__")}
+    pages = {
+        name: names for name, names in contents().items() if names or hasattr(importlib.import_module(name), "__path__")
+    }
     for name, names in pages.items():
         lines = [name, "=" * len(name), "", f".. automodule:: {name}", "   :no-members:", ""]
         if names:
             lines += [".. list-table::", "   :widths: 35 65", "   :class: contents", ""]
-            lines += [f"   * - :py:obj:`~{name}.{key}`\n     - {_summary(getattr(importlib.import_module(name), key))}" for key in names]
+            lines += [
+                f"   * - :py:obj:`~{name}.{key}`\n     - {_summary(getattr(importlib.import_module(name), key))}"
+                for key in names
+            ]
         for key in names:
             value = getattr(importlib.import_module(name), key)
             kind = "autoclass" if inspect.isclass(value) else "autofunction" if inspect.isroutine(value) else "autodata"
@@ -62,7 +69,17 @@ def write_pages(app: Sphinx) -> None:
         _write(folder / f"{name}.rst", lines)
     for old in {path.stem for path in folder.glob("tlx*.rst")} - set(pages):
         (folder / f"{old}.rst").unlink()
-    top = ["Reference", "=========", "", ".. automodule:: tlx", "   :no-members:", "", ".. toctree::", "   :maxdepth: 1", ""]
+    top = [
+        "Reference",
+        "=========",
+        "",
+        ".. automodule:: tlx",
+        "   :no-members:",
+        "",
+        ".. toctree::",
+        "   :maxdepth: 1",
+        "",
+    ]
     _write(folder / "index.rst", [*top, *(f"   {name}" for name in sorted(pages))])
 
 
@@ -90,7 +107,9 @@ PATHS: dict[str, str] = {}
 def _inline(line: str) -> str:
     """One line of a docstring as reStructuredText: `name` becomes a link or code, everything else stays as written."""
     pieces = re.split(r"(``?[^`]+``?)", line)
-    return "".join(_code(piece) if piece.startswith("`") else re.sub(r"([\\*|]|_(?=\W|$))", r"\\\1", piece) for piece in pieces)
+    return "".join(
+        _code(piece) if piece.startswith("`") else re.sub(r"([\\*|]|_(?=\W|$))", r"\\\1", piece) for piece in pieces
+    )
 
 
 def _code(piece: str) -> str:

@@ -2,8 +2,8 @@
 Double descent, and what weight decay makes of it
 =================================================
 
-Trained from small weights, a linear network of any depth ends in the minimum-norm interpolator. Its risk has a pole where
-samples and dimensions are as many; a tuned ridge, which is what weight decay amounts to, removes it.
+Trained from small weights, a linear network of any depth ends in the minimum-norm interpolator. Its risk has a pole
+where samples and dimensions are as many; a tuned ridge, which is what weight decay amounts to, removes it.
 """
 
 import jax.numpy as jnp

@@ -11,14 +11,15 @@ import matplotlib.pyplot as plt
 
 from tlx import theory
 
-ratio, theta = jnp.linspace(0.01, 2, 200), jnp.linspace(0, jnp.pi / 2, 150)
+ratio, theta = jnp.linspace(0.005, 1.995, 200), jnp.linspace(0, jnp.pi / 2, 150)
 figure, axes = plt.subplots(2, 2, figsize=(9, 6), sharex=True, sharey=True, layout="constrained")
-for row, protocol in zip(axes, ("linear_transfer", "fine_tuning"), strict=True):
-    for axis, noise in zip(row, (0.2, 1.0), strict=True):
+names = {"linear_transfer": "linear transfer", "fine_tuning": "fine-tuning"}
+for row, (protocol, name) in zip(axes, names.items(), strict=True):
+    for axis, noise in zip(row, (0.2, 0.5), strict=True):
         gain = theory.transferability(protocol, theta[:, None], ratio[None, :], noise)
         field = axis.pcolormesh(ratio, jnp.degrees(theta), gain, cmap="RdBu_r", vmin=-1, vmax=1)
         axis.plot(ratio, jnp.degrees(theory.break_even_angle(protocol, ratio, noise)), "k")
-        axis.set(title=f"{protocol.replace('_', ' ')}, σ = {noise}", ylim=(0, 90))
+        axis.set(title=f"{name}, σ = {noise}", ylim=(0, 90))
         axis.grid(False)
 for axis in axes[1]:
     axis.set_xlabel("n/d")

@@ -10,7 +10,14 @@ import matplotlib.pyplot as plt
 
 from tlx import theory
 
-task = {"overlap_angle": 0.8, "sample_ratio": 0.5, "noise_std": 0.5, "target_norm": 1.0, "source_norm": 1.0, "depth": 2.0}
+task = {
+    "overlap_angle": 0.8,
+    "sample_ratio": 0.5,
+    "noise_std": 0.5,
+    "target_norm": 1.0,
+    "source_norm": 1.0,
+    "depth": 2.0,
+}
 gain = jax.value_and_grad(lambda task: theory.fine_tuning_gain(**task))
 value, slopes = gain(task)
 

@@ -6,7 +6,7 @@ from screen import pixels, settled
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1320, 500])
+@pytest.mark.parametrize("width", [1320, 1000, 390])
 def test_nothing_is_cut_and_both_themes_have_contrast(page, explorer, theme, width):
     page.resize(width, 1000)
     page.open(explorer, f"#theme={theme}&protocol=fine_tuning&noise=0.5")
@@ -16,6 +16,11 @@ def test_nothing_is_cut_and_both_themes_have_contrast(page, explorer, theme, wid
     cut = page.run("return [...document.querySelectorAll('button, th, td, h1, h2, label, output')].filter((e) => "
                    "e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display != 'inline').length;")  # fmt: skip
     assert cut == 0
+    over = page.run(
+        "return [...document.querySelectorAll('table, canvas, .switch, .slider, figcaption')].filter((e) => "
+        "e.getBoundingClientRect().right > e.closest('section, figure').getBoundingClientRect().right).length;"
+    )
+    assert over == 0
     image = pixels(page.screenshot())
     brightness = image @ np.array([0.2126, 0.7152, 0.0722])
     assert (np.median(brightness) < 60) if theme == "dark" else (np.median(brightness) > 200)
