@@ -63,15 +63,21 @@ const overlay = (() => {
   function squares(frame, measured, state, limit, table) {
     if (state.show === "best") return;
     const { pen } = frame,
-      { ink } = colour.theme();
+      { ink, card } = colour.theme();
     for (const p of points.onMap(measured.points, state.protocol, state.show)) {
       const share = state.show === "gain" ? (p.value / limit + 1) / 2 : p.value / limit;
       const at = 3 * Math.round(255 * Math.min(Math.max(share, 0), 1));
       pen.fillStyle = `rgb(${table[at]},${table[at + 1]},${table[at + 2]})`;
-      pen.fillRect(frame.toX(p.ratio) - 4, frame.toY(p.theta) - 4, 8, 8);
-      pen.strokeStyle = ink;
-      pen.lineWidth = 0.7;
-      pen.strokeRect(frame.toX(p.ratio) - 4, frame.toY(p.theta) - 4, 8, 8);
+      const box = [frame.toX(p.ratio) - 4, frame.toY(p.theta) - 4, 8, 8];
+      for (const [tone, width] of [
+        [card, 2.4],
+        [ink, 0.8],
+      ]) {
+        pen.strokeStyle = tone;
+        pen.lineWidth = width;
+        pen.strokeRect(...box);
+      }
+      pen.fillRect(...box);
     }
   }
 

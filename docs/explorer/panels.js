@@ -58,12 +58,12 @@ const panels = (() => {
     const ticks = [0, 1, 2, 3, 4].map((i) => [(i * state.top) / 4, draw.number((i * state.top * 45) / Math.PI) + "°"]);
 
     const first = draw.frame($("ratio-slice"), { from: 0, to: 2, label: "n/d" }, y);
-    finish(first, "ratio-title", `Risk against n/d at θ = ${degrees(state.theta)}`, state.ratio);
+    finish(first, "ratio-title", `Risk at θ = ${degrees(state.theta)}`, state.ratio);
     curves(first, ratios, along("ratio", ratios), published("ratio", ratios));
     dots(first, measured, "theta", state.theta, "ratio", "ratio-title");
 
     const second = draw.frame($("angle-slice"), { from: 0, to: state.top, ticks, label: "angle θ" }, y);
-    finish(second, "angle-title", `Risk against angle at n/d = ${draw.number(state.ratio)}`, state.theta);
+    finish(second, "angle-title", `Risk at n/d = ${draw.number(state.ratio)}`, state.theta);
     curves(second, angles, along("theta", angles), published("theta", angles));
     dots(second, measured, "ratio", state.ratio, "theta", "angle-title");
 
@@ -71,7 +71,7 @@ const panels = (() => {
     finish(
       third,
       "time-title",
-      "Risk over training at the cross",
+      "Risk over training",
       end ? null : Math.min(Math.max(state.time, 0.01), 1e4),
     );
     for (const protocol of ORDER)
