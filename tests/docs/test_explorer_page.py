@@ -42,6 +42,7 @@ def test_the_page_is_one_small_file(explorer):
     assert [path.name for path in explorer.parent.iterdir()] == ["index.html"]
 
 
+@pytest.mark.alone
 def test_first_picture_within_a_second(browser, explorer):
     times = []
     for _ in range(3):
@@ -52,6 +53,7 @@ def test_first_picture_within_a_second(browser, explorer):
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 100
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("key", "view"), [("noise", ""), ("sourceNoise", "#protocol=fine_tuning&depth=4&sourceRatio=2")]
 )
