@@ -1,7 +1,6 @@
 """From the configuration of a linear study to the frozen settings that tlx takes, checked before any compute."""
 
 import functools
-import importlib
 import math
 import os
 from collections.abc import Callable
@@ -12,7 +11,9 @@ import numpy as np
 
 from experiments.linear import config as _schemas
 from experiments.running.study import Place, UserError
-from tlx import _keys, ensemble
+from tlx import ensemble
+from tlx.linear import engines
+from tlx.linear import lanes as tlx_lanes
 from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer, Status
 
@@ -138,19 +139,9 @@ def layout(config: _schemas.EnsembleConfig, num_lanes: int) -> ensemble.Layout:
     return ensemble.make_layout(num_lanes, devices=tuple(devices), together=config.lanes_together, memory=memory)
 
 
-@functools.cache
 def programs(engine: _schemas.Engine) -> tuple[Callable, Callable]:
-    """The two functions of an engine as `ensemble.run_nested` takes them (cached: one object, one compilation)."""
-    module = importlib.import_module(f"tlx.linear.engines.{engine.value}")
-
-    def prepare(shared: Any, lane: dict[str, jax.Array]) -> Any:
-        setting, key = shared
-        return module.prepare(setting, _keys.lane(key, lane["instance"]), lane["num_samples"])
-
-    def transfer(shared: Any, prepared: Any, overlap_angle: jax.Array) -> Any:
-        return module.transfer(shared[0], prepared, overlap_angle)
-
-    return prepare, transfer
+    """The two functions of an engine as `ensemble.run_nested` takes them."""
+    return tlx_lanes.grid_programs(engines.engine(engine.value))
 
 
 @functools.cache
@@ -162,9 +153,7 @@ def scratch_program(engine: _schemas.Engine) -> Callable:
 
 def check_engine(config: _schemas.LinearStudyConfig) -> None:
     """Let the chosen engine refuse what it cannot do, before any compute."""
-    check = getattr(importlib.import_module(f"tlx.linear.engines.{config.engine.value}"), "check", None)
-    if check is not None:
-        check(setting(config))
+    engines.engine(config.engine.value).check(setting(config))
 
 
 def usable(status: np.ndarray) -> np.ndarray:
