@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+from docutils.nodes import literal
 from sphinx.application import Sphinx
+from sphinx.roles import XRefRole
 
 import tlx
 
@@ -140,9 +142,19 @@ def skip(_app: Sphinx, _kind: str, _name: str, value: object, skipped: bool, _op
     return True if (inspect.getdoc(value) or "").startswith("Alias for field number") else None
 
 
+class Name(XRefRole):
+    """{tlx}`risk_over_time`: a link to the object of that name, wherever it lives."""
+
+    def process_link(self, env, refnode, has_explicit_title, title, target):  # noqa: ANN001, ANN201, D102
+        refnode["reftype"] = "obj"
+        refnode["refdomain"] = "py"
+        return title, PATHS.get(target, f"tlx.{target}")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Pages before anything is read; docstrings before Napoleon sees them."""
     PATHS.update(paths())
+    app.add_role("tlx", Name(warn_dangling=True, innernodeclass=literal))
     app.connect("builder-inited", write_pages)
     app.connect("autodoc-skip-member", skip)
     app.connect("autodoc-process-docstring", translate, priority=1)
