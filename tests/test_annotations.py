@@ -46,8 +46,8 @@ for source in (None, 9):
                             times=() if source else (0.0, 0.2))
     for name in ("full", "spectral", "flow"):
         lanes.transfer_grid(name, setting, key, np.arange(2), np.array([4, 12]), np.array([0.3, 0.9], np.float32))
-        pair_lanes(name, setting, key, Pairs(0, np.arange(2), 0.4, 1.0, 0.3, 5))
-    lanes.pretraining_lanes("full", setting, key, [1], observe=lambda weights, source: source, record_at=(0, 40))
+pair_lanes("flow", setting, key, Pairs(0, np.arange(2), 0.4, 1.0, 0.3, 5))
+lanes.pretraining_lanes("full", setting, key, [1], observe=lambda weights, source: source, record_at=(0, 40))
 """
 
 NONLINEAR = """

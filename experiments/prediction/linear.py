@@ -1,7 +1,6 @@
 """Deep linear pairs: measured risks and feature scores of each task, the distances between its laws, and theory."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,6 +12,8 @@ from experiments.prediction import tasks as tasks
 from experiments.prediction.config import PredictorsConfig
 from experiments.prediction.rank_table import DISTANCES
 from experiments.prediction.tasks import Task
+from experiments.running import grid as _grid
+from experiments.running.study import Progress
 from tlx import discrepancy, feature_scores, theory
 from tlx.discrepancy import LinearLaw
 from tlx.linear import pairs
@@ -22,9 +23,9 @@ SCORES = ("log_me", "h_score", "linear_mse")
 RENYI_ORDER = 0.5
 
 
-def measure(config: PredictorsConfig, chosen: list[Task], every: list[Task], progress: Callable[[int], None]) -> Any:
+def measure(config: PredictorsConfig, chosen: list[Task], every: list[Task], progress: Progress) -> Any:
     """Risks (method, task, instance), statuses, overlap and the three feature scores of some tasks."""
-    instance = _linear.instances(config.ensemble).astype(np.int32)
+    instance = _grid.instances(config.ensemble).astype(np.int32)
     columns = {name: values[:, None] for name, values in tasks.columns(chosen).items()}
     found = pairs.pair_lanes(
         config.engine.value,
@@ -39,7 +40,7 @@ def measure(config: PredictorsConfig, chosen: list[Task], every: list[Task], pro
             num_samples=columns["num_samples"],
         ),
         rows=max(task.num_samples for task in every),
-        layout=_linear.layout(config.ensemble, len(chosen) * len(instance)),
+        layout=_grid.layout(config.ensemble, len(chosen) * len(instance)),
         progress=lambda done, total: progress(3 * done),
     )
     scored = [
@@ -115,10 +116,11 @@ def risks(
     config: PredictorsConfig, theta: Any, norm: Any, noise: Any, counts: Any, *, exact: bool = True
 ) -> np.ndarray:
     """(method, ...) mean risks: at this dimension, or (`exact` False) in the limit of n and d."""
-    dim, task = config.task.dim, config.task
-    source = {"source_ratio": np.inf if task.source_ratio is None else task.source_ratio}
-    options = {**source, "source_noise_std": task.source_noise_std, "source_norm": task.source_norm}
-    options.update(depth=config.network.depth, target_norm=norm, dim=float(dim) if exact else None)
+    setting = _linear.setting(config)
+    dim = setting.dim
+    source = {"source_ratio": setting.source_ratio, "source_noise_std": setting.source_noise_std}
+    options = {**source, "source_norm": setting.source_norm, "depth": setting.depth}
+    options.update(target_norm=norm, dim=float(dim) if exact else None)
     ratio = np.asarray(counts, float) / dim
     with jax.enable_x64(True):
         return np.stack([np.asarray(theory.method_risk(m, theta, ratio, noise, **options)) for m in METHODS])

@@ -1,8 +1,9 @@
 """What a user sees in the terminal: progress, the closing table, and errors in one message."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,16 @@ PLAIN_SECONDS = 5.0  # between two progress lines where there is no terminal
 WIDTH = None if sys.stdout.isatty() else 130  # no terminal, no wrapping of tables
 
 _out = Console(highlight=False, width=WIDTH)
+
+
+@contextlib.contextmanager
+def silent(quiet: bool = True) -> Iterator[None]:
+    """Say nothing but errors meanwhile."""
+    before, _out.quiet = _out.quiet, quiet or _out.quiet
+    try:
+        yield
+    finally:
+        _out.quiet = before
 
 
 def say(text: str) -> None:
@@ -97,8 +108,8 @@ def count(codes: np.ndarray) -> dict[str, int]:
 def closing(verdicts: Sequence[Any], statuses: dict[str, np.ndarray], outcome: Any, notes: str) -> None:
     """The closing table: distance from theory in standard errors, and lanes by status."""
     table = Table(title="distance from theory, in standard errors (se)")
-    for column in ("method", "cells", "instances", "typical |z|", "within 3 se", "worst z", "worst cell"):
-        table.add_column(column, justify="left" if column in ("method", "worst cell") else "right")
+    for column in ("protocol", "cells", "instances", "typical |z|", "within 3 se", "worst z", "worst cell"):
+        table.add_column(column, justify="left" if column in ("protocol", "worst cell") else "right")
     for verdict in verdicts:
         f = facts(verdict)
         if f["cells"] == 0:
@@ -109,7 +120,7 @@ def closing(verdicts: Sequence[Any], statuses: dict[str, np.ndarray], outcome: A
     if verdicts:
         _out.print(table)
     lanes = Table(title="training runs by status")
-    lanes.add_column("method")
+    lanes.add_column("protocol")
     names = [n for n in STATUS_NAMES.values() if any(n in count(codes) for codes in statuses.values())]
     for name in names:
         lanes.add_column(name, justify="right")

@@ -1,10 +1,8 @@
 """One job: from a typed configuration and an output directory to results, computing only what is missing."""
 
-import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from hydra.core.hydra_config import HydraConfig
 
 from experiments.running import compute as _runner
 from experiments.running import console as _console
@@ -14,6 +12,7 @@ from experiments.running import results as _results
 from experiments.running import store as _store
 from experiments.running import study as _study
 from experiments.running.signals import Stopped
+from experiments.running.start import start_jax
 from experiments.running.study import Study, Unit, UserError
 
 
@@ -21,21 +20,15 @@ class UnitsFailed(Exception):
     """Some units failed; the message names them."""
 
 
-def load(name: str) -> Study:
-    """The study called `name`."""
-    return importlib.import_module(f"experiments.{name}").STUDY
+def run(study: Study, config: Any, directory: Path, command: str = "", begin: Callable[[], None] | None = None) -> Path:
+    """Everything one command does, for a study, its typed configuration and an output directory.
 
-
-def run(config: Any, directory: Path, command: str = "") -> Path:
-    """Everything one command does, for a typed configuration and an output directory."""
-    from experiments.linear import setting as _linear
-
-    name = HydraConfig.get().job.name if HydraConfig.initialized() else config.study
-    if config.study != name:
-        raise UserError(f"this preset belongs to experiments.{config.study}, not experiments.{name}; run that one.")
-    study = load(config.study)
+    `begin` is called when every check is passed and something will be computed.
+    """
+    if config.study != study.name:
+        raise UserError(f"this preset belongs to experiments.{config.study}, not experiments.{study.name}; run that.")
     _hosts.start(config.distributed)
-    _linear.start_jax(config)
+    start_jax(config)
     try:  # every check of the configuration happens here, before any compute
         every = _study.units(study, config)
     except ValueError as error:
@@ -50,7 +43,7 @@ def run(config: Any, directory: Path, command: str = "") -> Path:
     if _hosts.follows():
         _runner.follow(study, config, every)
         return directory
-    identity = _store.fingerprint({**_study.science(config), "axes": _study.plain(study.axes(config))})
+    identity = _study.identity(study, config)
     _results.refuse_foreign(directory, identity)
     todo, target = _todo(config, store, mine)
     _console.header(study.name, directory, mine, todo)
@@ -60,6 +53,8 @@ def run(config: Any, directory: Path, command: str = "") -> Path:
         _console.say(f"already complete: {directory / 'results.nc'} (force=true computes it again)")
         return directory
     _study.writable(directory)
+    if begin is not None:
+        begin()
     outcome = _compute(study, config, directory, command, (mine, todo, target), every)
     if target is not store and not outcome.failed:
         target.move_to(store, [unit.name for unit in mine])

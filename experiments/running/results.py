@@ -1,6 +1,7 @@
 """The files a person opens: results.nc, summary.json and figures, written from an assembled data set."""
 
 import hashlib
+import io
 import json
 import platform
 import time
@@ -11,6 +12,7 @@ import numpy as np
 
 from experiments.running import compute as _runner
 from experiments.running import console as _console
+from experiments.running import report as _report
 from experiments.running import store as _store
 from experiments.running import study as _study
 from experiments.running.study import Study, UserError
@@ -70,12 +72,34 @@ def provenance(config: Any) -> dict[str, str]:
     }
 
 
+def save(figure: Any, directory: Path, name: str) -> list[str]:
+    """Write a figure as PNG and PDF, whole or not at all, and close it. Returns the file names."""
+    from matplotlib import pyplot  # there already: something was drawn
+
+    names = []
+    for kind in ("png", "pdf"):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind)
+        _store.write_bytes(directory / f"{name}.{kind}", buffer.getvalue())
+        names.append(f"{name}.{kind}")
+    pyplot.close(figure)
+    return names
+
+
+def _changed(study: Study, config: Any) -> dict[str, Any]:
+    """Key -> (value, default) of what a configuration changes."""
+    return _report.changed(_study.plain(config), _study.plain(study.Config()))
+
+
+def _caption(figure: Any) -> str:
+    """What a figure's function says of it."""
+    return (figure.__doc__ or "").strip().splitlines()[0] if figure.__doc__ else ""
+
+
 def finish(
     study: Study, config: Any, directory: Path, data: Any, attributes: dict, outcome: _runner.Outcome, chosen: list[str]
 ) -> None:
     """results.nc, figures and summary.json from an assembled data set, and the closing table."""
-    from experiments import figures as figures
-
     attributes = {**provenance(config), **attributes, "study": study.name}
     missing = data.attrs.get("missing", "").splitlines()
     checksum = _study.write_results(directory, data, attributes)
@@ -85,7 +109,7 @@ def finish(
     files = []
     for name in chosen:
         try:
-            files += figures.save(study.figures[name](data), directory, name)
+            files += save(study.figures[name](data), directory, name)
         except Exception as error:
             if not missing:
                 raise
@@ -94,7 +118,11 @@ def finish(
     summary = {
         **attributes,
         "config": _study.plain(config),
-        "methods": {v.method: _console.facts(v) for v in verdicts},
+        "question": study.question,
+        "title": data.attrs.get("title", ""),
+        "changed": _changed(study, config),
+        "captions": {name: _caption(study.figures[name]) for name in chosen},
+        "protocols": {v.method: _console.facts(v) for v in verdicts},
         "lanes_by_status": {method: _console.count(codes) for method, codes in statuses.items()},
         "seconds": {"compute": round(outcome.seconds, 3), "figures": round(drawing, 3)},
         "training_runs": outcome.lanes,
@@ -105,6 +133,7 @@ def finish(
         "files": ["results.nc", *files],
     }
     _store.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_store._plain).encode())
+    _report.write(directory, _store)
     _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""))
     if missing:
         _console.say(f"{len(missing)} units are missing, and with them their cells:\n  " + "\n  ".join(missing[:20]))

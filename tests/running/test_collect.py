@@ -1,5 +1,7 @@
 """Collecting: any number of jobs become one labelled data set, and what is missing stays missing and is named."""
 
+import functools
+
 import numpy as np
 import pytest
 import toy_study
@@ -8,12 +10,9 @@ from omegaconf import OmegaConf
 
 from experiments.collect import collect, positions, union
 from experiments.collect import main as collect_main
-from experiments.linear import config as _schemas
+from experiments.running import config as _schemas
 
-
-@pytest.fixture(autouse=True)
-def toy_schema(monkeypatch):
-    monkeypatch.setitem(_schemas.SCHEMAS, "toy", toy_study.ToyConfig)
+collect = functools.partial(collect, own=(toy_study.STUDY,))
 
 
 def job(directory, computed=True, **changes):
@@ -46,7 +45,7 @@ def test_missing_cells_are_reported_and_never_filled(tmp_path, monkeypatch, caps
         job(tmp_path / str(i), shard__index=i, shard__count=3)
     monkeypatch.setattr("sys.argv", ["collect", str(tmp_path), "--output", str(tmp_path / "out")])
     with pytest.raises(SystemExit) as end:
-        collect_main()
+        collect_main(own=(toy_study.STUDY,))
     assert end.value.code == 1
     found = risks(tmp_path / "out")
     assert np.isnan(found).all(axis=1).tolist() == [False, True, False, False]

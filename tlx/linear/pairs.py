@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from tlx import _keys, ensemble
-from tlx._checks import check_angle
+from tlx._checks import check_angle, check_nonnegative, check_number, check_positive
 from tlx.ensemble import Layout
 from tlx.linear import _lanes, data
 from tlx.linear._lanes import Progress
@@ -80,7 +80,10 @@ def pair_lanes(
     whole = {"draw": _lanes.integers("draw", pairs.draw), "instance": _lanes.integers("instance", pairs.instance)}
     real = {part: np.asarray(getattr(pairs, part)) for part in ("overlap_angle", "target_norm", "noise_std")}
     lanes, shape = _lanes.broadcast({**whole, **real, "num_samples": counts})
-    dataclasses.replace(setting, noise_std=real["noise_std"], target_norm=real["target_norm"])  # its checks
+    for part, values in real.items():
+        check_number(part, values)
+    check_positive("target_norm", real["target_norm"])
+    check_nonnegative("noise_std", real["noise_std"])
     program = _pair_program(one, int(counts.max()) if rows is None else rows)
     return _lanes.shaped(ensemble.run(program, lanes, (setting, key), layout=layout, progress=progress), shape)
 
