@@ -99,4 +99,12 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
     "back_to_top_button": True,
 }
-html_sidebars = {"start": [], "explore": [], "changelog": [], "errata": [], "clusters": []}
+html_sidebars = {
+    "start": [],
+    "explore": [],
+    "changelog": [],
+    "errata": [],
+    "clusters": [],
+    "contributing": [],
+    "references": [],
+}

@@ -145,7 +145,7 @@ def skip(_app: Sphinx, _kind: str, _name: str, value: object, skipped: bool, _op
 class Name(XRefRole):
     """{tlx}`risk_over_time`: a link to the object of that name, wherever it lives."""
 
-    def process_link(self, env, refnode, has_explicit_title, title, target):  # noqa: ANN001, ANN201, D102
+    def process_link(self, env, refnode, has_explicit_title, title, target):  # noqa: D102
         refnode["reftype"] = "obj"
         refnode["refdomain"] = "py"
         return title, PATHS.get(target, f"tlx.{target}")

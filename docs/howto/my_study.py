@@ -10,7 +10,7 @@ import numpy as np
 from experiments.running.app import main
 from experiments.running.config import EnsembleConfig, StudyConfig
 from experiments.running.study import Study, UserError, Verdict
-from tlx import stats, theory
+from tlx import theory
 
 
 @dataclass
