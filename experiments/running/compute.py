@@ -112,6 +112,9 @@ def compute_missing(
     begin = time.perf_counter()
     try:
         signals.supervised(lambda stop: _all(work, stop), work.beat, work.abandon)
+    except signals.Stopped as stopped:
+        hosts.dismiss(stopped.code)
+        raise
     finally:
         work.claims.release_all()
         work.outcome.seconds = time.perf_counter() - begin

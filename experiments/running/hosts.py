@@ -40,7 +40,9 @@ class Link:
         self.stop_asked: int | None = None  # a signal that another process got
         self.known: dict[int, tuple[str, float]] = {i: ("", time.monotonic()) for i in range(count) if i != index}
         self.apart: tuple[int, float] | None = None  # the order that another process failed in, and since when
-        threading.Thread(target=self._watch, name="hosts", daemon=True).start()
+        self.closed = threading.Event()
+        self.thread = threading.Thread(target=self._watch, name="hosts", daemon=True)
+        self.thread.start()
 
     def key(self, *parts: Any) -> str:
         """A key of this job (a multirun makes several)."""
@@ -62,14 +64,14 @@ class Link:
 
     def _watch(self) -> None:
         beat = 0
-        while not self.lost:
+        while not self.lost and not self.closed.is_set():
             beat += 1
             try:
                 self.put(f"tlx/alive/{self.index}", f"{socket.gethostname()}, process {os.getpid()}|{beat}")
                 self._look()
             except RuntimeError:  # the coordination service went with process 0
                 self.lost = self.lost or self._name(0)
-            time.sleep(LOOK_SECONDS)
+            self.closed.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
         now, alive = time.monotonic(), self.found("tlx/alive")
@@ -110,14 +112,12 @@ class Link:
         """At the end of this Python program: the others may be gone, so do not wait for them as JAX would."""
         if self.index == 0 and self.ended is None:
             dismiss(1)
-        if self.lost:
-            end(1)
-        if self.ended:
-            _left_open.extend((_jax_distributed.global_state.client, _jax_distributed.global_state.service))
-            _jax_distributed.global_state.client = _jax_distributed.global_state.service = None
+        self.closed.set()
+        self.thread.join(2 * LEAVE_SECONDS)  # a thread inside a call into JAX would take the program down with it
+        if self.lost or self.ended:
+            end(self.ended or 1)
 
 
-_left_open: list[Any] = []
 _links: list[Link] = []  # none, or one: the processes of a program stay together
 
 
