@@ -122,7 +122,7 @@ def compute_missing(
 
 
 def _all(work: _Work, stop: signals.Stop) -> None:
-    waiting, said = list(work.todo), time.monotonic() - WAITING_SAID_SECONDS + 5 * WAIT_SECONDS
+    waiting, said = list(work.todo), time.monotonic() - 0.9 * WAITING_SAID_SECONDS
     while waiting:
         elsewhere = [unit for unit in waiting if not _one(work, unit, stop)]
         if len(elsewhere) == len(waiting):

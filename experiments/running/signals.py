@@ -110,7 +110,7 @@ def end(code: int) -> None:
 def _parent() -> Callable[[], bool]:
     """Whether the launcher that this process works for has died since; never so for a command of its own."""
     parent = os.getppid()
-    worker = "joblib.externals.loky.process_executor" in sys.modules and any("loky" in word for word in sys.orig_argv)
+    worker = any("loky" in word for word in sys.orig_argv)
     return (lambda: os.getppid() != parent) if worker else (lambda: False)
 
 
