@@ -13,24 +13,29 @@ anything is missing or omitted, 2 if nothing can be collected.
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from experiments.linear import config as schemas
-from experiments.linear.setting import start_jax
-from experiments.running import console, job, results
+from experiments.running import api, console, results
 from experiments.running import study as studies
+from experiments.running.compose import slug
 from experiments.running.compute import Outcome
 from experiments.running.jobs import Found, Job, find
 from experiments.running.merging import Gathered, Group, differences, gathered, groups, stacked, varying
+from experiments.running.start import start_jax
 from experiments.running.store import StoreError
 from experiments.running.study import Study, UserError
 
 
-def collect(directories: list[Path], output: Path, figures: list[str] | None = None) -> xr.Dataset:
+def collect(
+    directories: list[Path], output: Path, figures: list[str] | None = None, own: Sequence[Study] = ()
+) -> xr.Dataset:
     """Merge, report what is missing or left out, and write results.nc, summary.json and figures to `output`.
+
+    `own` are studies that are not commands of this package.
 
     Raises:
         UserError: nothing can be collected; the message lists why for every job.
@@ -38,14 +43,14 @@ def collect(directories: list[Path], output: Path, figures: list[str] | None = N
     for directory in directories:
         if not directory.is_dir():
             raise UserError(f"{directory} is not a directory; name the output directories of jobs, or one above them.")
-    schemas.register()  # those of the nonlinear studies too
-    found = find(directories)
+    known = {study.name: study for study in (*map(api.find, api.studies()), *own)}
+    found = find(directories, known)
     if not found.jobs:
         raise _nothing(f"no job of a study lies below {', '.join(map(str, directories))}.", found)
     names = sorted({one.config.study for one in found.jobs})
     if len(names) > 1:
         raise UserError(f"these directories hold jobs of several studies ({', '.join(names)}); collect one at a time.")
-    study = job.load(names[0])
+    study = known[names[0]]
     start_jax(found.jobs[0].config)
     every = groups(_sound(study, found))
     done = [(group, part) for group in every if (part := _gathered(study, group, every, found)) is not None]
@@ -108,7 +113,7 @@ def _write(
     """A directory for every configuration, and one data set of all."""
     kept = []
     for group, part in done:
-        place = output if len(every) == 1 else output / schemas.slug(differences(group, every))
+        place = output if len(every) == 1 else output / slug(differences(group, every))
         group.config.figures = figures
         try:
             chosen = results.chosen_figures(study, group.config)
@@ -145,7 +150,7 @@ def _write_stacked(
     return data
 
 
-def main() -> None:
+def main(own: Sequence[Study] = ()) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -157,7 +162,7 @@ def main() -> None:
     parser.add_argument("--figures", nargs="*", help="figures to draw (default: all of the study's)")
     arguments = parser.parse_args([word.replace("hydra.run.dir=", "--output=", 1) for word in sys.argv[1:]])
     try:
-        data = collect(arguments.directories, arguments.output, arguments.figures)
+        data = collect(arguments.directories, arguments.output, arguments.figures, own)
     except (UserError, StoreError) as error:
         console.fail(str(error))
         raise SystemExit(2) from None

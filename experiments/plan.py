@@ -157,10 +157,10 @@ def main(words: list[str]) -> None:
     output = Path(found.get("output", f"outputs/plan/{path.stem}"))
     writable(output)
     advice = advise(arrays, chosen)
-    from experiments import figures as _figures
     from experiments.figures import plan as page
+    from experiments.running.results import save
 
-    files = _figures.save(page.page(advice, path.name), output, "plan")
+    files = save(page.page(advice, path.name), output, "plan")
     for line in page.lines(advice):
         _console.say(line)
     _console.say(f"figure: {output / files[0]}")

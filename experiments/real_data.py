@@ -220,10 +220,10 @@ def main(words: list[str]) -> None:
     control = [gaussian(task, seed + i) for i, task in enumerate(real)]
     found = {"digits": study(real, sizes, draws, seed)}
     found["Gaussian copy"] = study(control, sizes, draws, seed)
-    from experiments import figures as _figures
     from experiments.figures import real_data as figure
+    from experiments.running.results import save
 
-    files = _figures.save(figure.page(found, TARGET_PIXELS, sizes, draws), output, "real_data")
+    files = save(figure.page(found, TARGET_PIXELS, sizes, draws), output, "real_data")
     dim = real[0].pool.shape[1]
     _console.say(
         f"excess test risk in 1e-3 label², mean ± standard error over {draws} pilots; d = {dim}; * best within 5 %"

@@ -12,6 +12,7 @@ from benchmarks import full_linear, growth, relu
 from tlx import ensemble
 from tlx.networks import deep_linear
 
+pytestmark = pytest.mark.alone
 ATTEMPTS = 6
 
 

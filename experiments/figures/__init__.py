@@ -1,3 +1,1 @@
 """Figures: one module a study, each a pure function from a finished data set to a matplotlib figure."""
-
-from experiments.figures.style import save as save

@@ -29,9 +29,9 @@ def comparison(data: xr.Dataset) -> Figure:
     for row, at in zip(panels, rows, strict=True):
         for i, panel in enumerate(row):
             one = data.isel(variant=i, theta=at)
-            for method in data.method.values:
-                phase.one_slice(panel, one.sel({"method": method}), str(method))
-            published = phase.finite(one.theory_published_curve.sel({"method": "fine_tuning"}))
+            for method in data.protocol.values:
+                phase.one_slice(panel, one.sel(protocol=method), str(method))
+            published = phase.finite(one.theory_published_curve.sel(protocol="fine_tuning"))
             panel.plot(data.fine_ratio, published, ":", color=_style.COLOURS["fine_tuning"], label="published form")
             panel.set_ylim(0, phase.ceiling(one.risk_mean.values, data.sample_ratio.values))
             panel.set_title(

@@ -24,8 +24,8 @@ def curves(data: xr.Dataset) -> Figure:
     for row, i in zip(panels, rows, strict=True):
         for panel, j in zip(row, columns, strict=True):
             one = data.isel(theta=i, sample_ratio=j)
-            for method in data.method.values:
-                _curve(panel, one.sel({"method": method}), str(method))
+            for method in data.protocol.values:
+                _curve(panel, one.sel(protocol=method), str(method))
             panel.set(xscale="log", ylim=(0, 1.1 * _top(one)))
             panel.set_title(f"θ = {data.theta.values[i] / np.pi:.3g} π,  n/d = {float(one.sample_ratio):.3g}", size=10)
         row[0].set_ylabel("excess risk")
@@ -57,5 +57,5 @@ def _curve(panel, one: xr.Dataset, method: str) -> None:
     if np.isfinite(end):
         panel.axhline(end, color=colour, ls=":", lw=1)
     if np.isfinite(mean).any():
-        best = int(np.nanargmin(mean))
-        panel.plot(time[best], mean[best], "v", color=colour, ms=5)
+        at = float(one.best_time)
+        panel.plot(at, float(one.risk_over_time_mean.sel(time=at)), "v", color=colour, ms=5)

@@ -19,7 +19,7 @@ def scatter(data: xr.Dataset) -> Figure:
         for i, colour in enumerate(colours):
             for j in range(data.sizes["family"]):
                 own = data.isel(network=i, family=j)
-                risk = own.risk.sel({"method": method}).values.ravel()
+                risk = own.risk.sel(protocol=method).values.ravel()
                 panel.plot(own.out_of_space.values.ravel(), risk, MARKS[j % 4], ms=4, color=colour, alpha=0.7)
         slope, offset, explained = data.attrs[f"line_{method}"]
         ends = np.array([0.0, float(data.out_of_space.max())])

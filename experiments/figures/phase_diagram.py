@@ -6,6 +6,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from experiments.figures import style as _style
+from experiments.running.grid import edges
 from tlx.train import Status
 
 SLICES = (np.pi / 8, np.pi / 4, 3 * np.pi / 8)
@@ -16,9 +17,8 @@ def diagram(data: xr.Dataset) -> Figure:
     """Measured and theoretical transferability with the T = 0 contour of the theory, one row per method."""
     theta, ratio = data.theta.values, data.sample_ratio.values
     fine = data.fine_theta.values, data.fine_ratio.values
-    measured = {m: data.transferability.sel({"method": m}).values for m in TRANSFERS}
-    scratch = data.theory_field.sel({"method": "scratch"})
-    theory = {m: (scratch - data.theory_field.sel({"method": m})).values for m in TRANSFERS}
+    measured = {m: data.transferability.sel(protocol=m).values for m in TRANSFERS}
+    theory = {m: data.transferability_field.sel(protocol=m).values for m in TRANSFERS}
     norm = _style.signed_norm(*measured.values())
     figure, panels = plt.subplots(2, 2, figsize=(10, 7.5), sharex=True, sharey=True, layout="constrained")
     for (left, right), method in zip(panels, TRANSFERS, strict=True):
@@ -45,9 +45,7 @@ def subtitle(data: xr.Dataset) -> str:
 
 def _heat(panel, theta: np.ndarray, ratio: np.ndarray, field: np.ndarray, norm):
     field = np.where(np.isinf(field), np.sign(field) * 1e9, field)
-    mesh = panel.pcolormesh(
-        _style.edges(theta), _style.edges(ratio), field.T, norm=norm, cmap=_style.DIVERGING, rasterized=True
-    )
+    mesh = panel.pcolormesh(edges(theta), edges(ratio), field.T, norm=norm, cmap=_style.DIVERGING, rasterized=True)
     panel.set_facecolor("0.85")  # cells without a number
     return mesh
 
@@ -62,9 +60,9 @@ def _zero_contour(panel, theta: np.ndarray, ratio: np.ndarray, field: np.ndarray
 
 
 def _mark_unconverged(panel, data: xr.Dataset, method: str) -> None:
-    status = data.status.sel({"method": [method, "scratch"]})
-    short = (status == Status.MAX_STEPS).any(("method", "instance")).values
-    failed = (status >= Status.DIVERGED).any(("method", "instance")).values
+    status = data.status.sel(protocol=[method, "scratch"])
+    short = (status == Status.MAX_STEPS).any(("protocol", "instance")).values
+    failed = (status >= Status.DIVERGED).any(("protocol", "instance")).values
     theta, ratio = np.meshgrid(data.theta.values, data.sample_ratio.values, indexing="ij")
     for mask, mark, label in ((short, ".", "steps ran out"), (failed, "x", "runs diverged")):
         if mask.any():
@@ -81,9 +79,9 @@ def slices(data: xr.Dataset) -> Figure:
     )
     top = ceiling(data.risk_mean.values[:, chosen], data.sample_ratio.values)
     for panel, at in zip(panels[0], chosen, strict=True):
-        for method in data.method.values:
-            one_slice(panel, data.isel(theta=at).sel({"method": method}), str(method))
-        published = data.theory_published_curve.isel(theta=at).sel({"method": "fine_tuning"})
+        for method in data.protocol.values:
+            one_slice(panel, data.isel(theta=at).sel(protocol=method), str(method))
+        published = data.theory_published_curve.isel(theta=at).sel(protocol="fine_tuning")
         panel.plot(data.fine_ratio, finite(published), ":", color=_style.COLOURS["fine_tuning"], label="published form")
         panel.set(xlabel="samples per dimension  n / d", title=f"θ = {theta[at] / np.pi:.3g} π", ylim=(0, top))
     panels[0][0].set_ylabel("excess risk")

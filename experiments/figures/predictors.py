@@ -34,7 +34,7 @@ def _value(data: xr.Dataset, measure: str) -> np.ndarray:
 
 
 def _measured(panel: Axes, x: np.ndarray, data: xr.Dataset, method: str, **options: object) -> None:
-    one = data.sel({"method": method})
+    one = data.sel(protocol=method)
     panel.errorbar(
         x, one.linear_transferability, one.linear_transferability_standard_error, fmt="o", ms=4.5, capsize=2,
         color=_style.COLOURS[method], **options,
@@ -47,7 +47,7 @@ def _norms(panel: Axes, data: xr.Dataset) -> None:
     norm = rows.linear_target_norm.values
     for method in METHODS:
         _measured(panel, norm, rows, method, label=f"T of {WORDS[method]}, trained")
-        theory = rows.linear_theory_transferability.sel({"method": method})
+        theory = rows.linear_theory_transferability.sel(protocol=method)
         panel.plot(norm, theory, color=_style.COLOURS[method], lw=1.2)
     for measure, colour, name in (
         ("kullback_leibler", KL, "KL"),
@@ -78,7 +78,7 @@ def _sizes(panel: Axes, data: xr.Dataset) -> None:
     rows = _part(data, "sizes")
     ratio = rows.linear_num_samples.values / data.attrs["dim"]
     curve, fine = data.fine_transferability.values, data.fine_ratio.values
-    top = 1.6 * max(0.15, float(np.nanmax(np.abs(rows.linear_transferability.sel({"method": "linear_transfer"})))) / 2)
+    top = 1.6 * max(0.15, float(np.nanmax(np.abs(rows.linear_transferability.sel(protocol="linear_transfer")))) / 2)
     inside = np.clip(curve, -top, top)
     panel.plot(fine, np.where(np.abs(curve) <= 1.05 * top, curve, np.nan), "k-", lw=1.2, label="theory at this d")
     panel.fill_between(fine, 0, inside, where=curve > 0, color=_style.COLOURS["linear_transfer"], alpha=0.15, lw=0)
@@ -101,9 +101,9 @@ def _angles(panel: Axes, data: xr.Dataset) -> None:
     rows = _part(data, "angles")
     theta, divergence = rows.linear_theta.values, _value(rows, "kullback_leibler")
     found = json.loads(data.attrs["claim_c"])
-    theory = rows.linear_theory_transferability.sel({"method": "linear_transfer"})
+    theory = rows.linear_theory_transferability.sel(protocol="linear_transfer")
     panel.plot(divergence, theory, color="k", lw=1.2, label="theory")
-    one = rows.sel({"method": "linear_transfer"})
+    one = rows.sel(protocol="linear_transfer")
     panel.errorbar(
         divergence, one.linear_transferability, one.linear_transferability_standard_error, fmt="none", capsize=2,
         color="0.5", zorder=1,
@@ -122,13 +122,13 @@ def _angles(panel: Axes, data: xr.Dataset) -> None:
 def _samples(panel: Axes, data: xr.Dataset) -> None:
     """(d) distances between finite samples measure the dimension."""
     theta, values = data.sample_theta.values, data.sample_distance.values
-    spread = values.std(1, ddof=1) / np.sqrt(values.shape[1]) if values.shape[1] > 1 else np.zeros(len(theta))
+    mean, error = data.sample_distance_mean.values, np.nan_to_num(data.sample_distance_standard_error.values)
     style = {"fmt": "o-", "ms": 5, "capsize": 2, "color": TRANSPORT}
-    panel.errorbar(theta, values.mean(1), spread, label=f"W₁ between samples (l1), {data.attrs['samples']}", **style)
+    panel.errorbar(theta, mean, error, label=f"W₁ between samples (l1), {data.attrs['samples']}", **style)
     fine = np.linspace(0.02, np.pi, 200)
     bound = np.sqrt(2 / np.pi) * 2 * np.sin(fine / 2)
     panel.plot(fine, bound, "--", color=TRANSPORT, label="W₁ between the laws (upper bound)")
-    panel.axhline(values[0].mean(), color="0.4", ls=":", lw=1.2, label="two samples of the same law")
+    panel.axhline(mean[0], color="0.4", ls=":", lw=1.2, label="two samples of the same law")
     panel.set(yscale="log", xlabel="angle θ", ylabel="Wasserstein distance", ylim=(1e-2, 10 * np.nanmax(values)))
     _style.pi_ticks(panel.xaxis, np.pi)
     panel.legend(fontsize=9, loc="center right")

@@ -27,12 +27,12 @@ def dynamics(data: xr.Dataset) -> Figure:
     )
     for layer, colour in zip(data.layer.values, plt.cm.viridis(np.linspace(0, 0.8, data.sizes["layer"])), strict=True):
         panels[1, 1].semilogy(
-            time, data.singular_value.sel(layer=layer).mean("instance"), color=colour, label=f"layer {layer}, first"
+            time, data.singular_value_mean.sel(layer=layer), color=colour, label=f"layer {layer}, first"
         )
-        second = data.second_singular_value.sel(layer=layer).mean("instance")
+        second = data.second_singular_value_mean.sel(layer=layer)
         if float(second.max()) > 0:
             panels[1, 1].semilogy(time, second, ":", color=colour, label=f"layer {layer}, second")
-    imbalance = data.imbalance.mean("instance")
+    imbalance = data.imbalance_mean
     if float(imbalance.max()) > 0:
         panels[1, 1].semilogy(time, imbalance, "--", color="0.4", label="imbalance |D|")
     panels[1, 1].set(ylabel="singular values, imbalance", xlabel="training time")

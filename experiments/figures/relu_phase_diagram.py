@@ -6,21 +6,20 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from experiments.figures import style as _style
-from experiments.nonlinear.theory import PUBLISHED_EXPONENT, sign_share
+from experiments.nonlinear.theory import PUBLISHED_EXPONENT
+from experiments.running.grid import edges
 
 TRANSFERS = ("linear_transfer", "fine_tuning", "lp_ft")
 AXIS = {"removal": "removed fraction μ", "rotation": "rotation angle θ", "mixture": "mixture angle θ"}
-_style.COLOURS.setdefault("ridge_transfer", "#dd8452")
-_style.LABELS.setdefault("ridge_transfer", "ridge transfer")
 
 
 def diagram(data: xr.Dataset) -> Figure:
     """Measured transferability of three methods; lines: where the fitted scratch curve crosses the prediction."""
     amount, sizes = data.amount.values, data.num_samples.values
-    fields = {m: data.transferability.sel({"method": m}).values for m in TRANSFERS}
+    fields = {m: data.transferability.sel(protocol=m).values for m in TRANSFERS}
     norm = _style.signed_norm(*fields.values())
     figure, panels = plt.subplots(1, 3, figsize=(13, 4.8), sharex=True, sharey=True, layout="constrained")
-    across, along = _style.edges(amount), np.exp(_style.edges(np.log(sizes)))
+    across, along = edges(amount), np.exp(edges(np.log(sizes)))
     for panel, method in zip(panels, TRANSFERS, strict=True):
         mesh = panel.pcolormesh(across, along, fields[method].T, norm=norm, cmap=_style.DIVERGING)
         panel.plot(amount, data.boundary, "k-", lw=1.8, label="scratch fit = floor |P⊥ f_t|²")
@@ -32,7 +31,7 @@ def diagram(data: xr.Dataset) -> Figure:
         panel.set_title(_style.LABELS[method])
         panel.set_yticks(sizes, [str(n) for n in sizes])
         panel.minorticks_off()
-    share, cells = sign_share(data)
+    share, cells = data.attrs["sign_share"], data.attrs["sign_cells"]
     panels[0].set_title(f"linear transfer (sign right: {100 * share:.0f} % of {cells} cells)")
     panels[0].set_ylabel("target samples n")
     panels[0].legend(loc="upper right", fontsize=8, frameon=True, framealpha=0.85)
@@ -57,8 +56,8 @@ def slices(data: xr.Dataset) -> Figure:
     fit = f"n^{data.attrs['exponent']:.2f}  [{low:.2f}, {high:.2f}]"
     for panel, at in zip(panels[0], chosen, strict=True):
         row = data.isel(amount=at)
-        for method in data.method.values:
-            one = row.sel({"method": str(method)})
+        for method in data.protocol.values:
+            one = row.sel(protocol=str(method))
             bars = {"fmt": "o", "ms": 4, "capsize": 2, "color": _style.COLOURS[str(method)]}
             panel.errorbar(sizes, one.risk_mean, one.risk_standard_error, label=_style.LABELS[str(method)], **bars)
         panel.plot(sizes, data.scratch_fit, "-", color=_style.COLOURS["scratch"], lw=1.2, label=fit)
@@ -85,10 +84,16 @@ def out_of_space(data: xr.Dataset) -> Figure:
     amount, last = data.amount.values, data.isel(num_samples=-1)
     red = _style.COLOURS["linear_transfer"]
     panel.plot(amount, data.floor, "-", color=red, label=f"outside the features above cut-off {data.attrs['cutoff']:g}")
-    panel.plot(amount, data.out_of_span.mean("instance"), "k:", label="outside the whole span (untrained features too)")
-    panel.plot(amount, data.ridge_floor.mean("instance"), "--", color="#dd8452", label="ridge transfer, infinite data")
+    panel.plot(amount, data.out_of_span_mean, "k:", label="outside the whole span (untrained features too)")
+    panel.plot(
+        amount,
+        data.ridge_floor_mean,
+        "--",
+        color=_style.COLOURS["ridge_transfer"],
+        label="ridge transfer, infinite data",
+    )
     for method in ("linear_transfer", "ridge_transfer"):
-        one = last.sel({"method": method})
+        one = last.sel(protocol=method)
         panel.errorbar(
             amount, one.risk_mean, one.risk_standard_error, fmt="o", ms=4, capsize=2, color=_style.COLOURS[method],
             label=f"{_style.LABELS[method]}, n = {int(last.num_samples)}",

@@ -1,20 +1,25 @@
 """One look for every figure: colours per method, fonts for a talk, PNG and PDF."""
 
-import io
-from pathlib import Path
-
 import matplotlib as mpl
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import TwoSlopeNorm
-from matplotlib.figure import Figure
 
-from experiments.running import store as _store
-
-COLOURS = {"scratch": "#4d4d4d", "linear_transfer": "#c44e52", "fine_tuning": "#2f6fb0", "lp_ft": "#55a868"}
-LABELS = {"scratch": "scratch", "linear_transfer": "linear transfer", "fine_tuning": "fine-tuning", "lp_ft": "LP-FT"}
+COLOURS = {
+    "scratch": "#4d4d4d",
+    "linear_transfer": "#c44e52",
+    "fine_tuning": "#2f6fb0",
+    "lp_ft": "#55a868",
+    "ridge_transfer": "#dd8452",
+}
+LABELS = {
+    "scratch": "scratch",
+    "linear_transfer": "linear transfer",
+    "fine_tuning": "fine-tuning",
+    "lp_ft": "LP-FT",
+    "ridge_transfer": "ridge transfer",
+}
 DIVERGING = "RdBu_r"
 
 mpl.rcParams.update(
@@ -33,26 +38,6 @@ mpl.rcParams.update(
         "image.cmap": DIVERGING,
     }
 )
-
-
-def save(figure: Figure, directory: Path, name: str) -> list[str]:
-    """Write a figure as PNG and PDF, whole or not at all, and close it. Returns the file names."""
-    names = []
-    for kind in ("png", "pdf"):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind)
-        _store.write_bytes(directory / f"{name}.{kind}", buffer.getvalue())
-        names.append(f"{name}.{kind}")
-    plt.close(figure)
-    return names
-
-
-def edges(centres: np.ndarray) -> np.ndarray:
-    """Cell edges halfway between centres, for pcolormesh."""
-    if len(centres) == 1:
-        return np.array([centres[0] - 0.5, centres[0] + 0.5])
-    inner = (centres[1:] + centres[:-1]) / 2
-    return np.concatenate([[centres[0] - (inner[0] - centres[0])], inner, [centres[-1] + (centres[-1] - inner[-1])]])
 
 
 def signed_norm(*fields: np.ndarray) -> TwoSlopeNorm:

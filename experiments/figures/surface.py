@@ -12,19 +12,12 @@ TRANSFERS = ("linear_transfer", "fine_tuning")
 CEILING = 1.5  # surfaces are cut here: at n = d training from scratch has a pole
 
 
-def _difference(scratch: np.ndarray, transfer: np.ndarray) -> np.ndarray:
-    """Transferability, NaN where both risks are at a pole."""
-    with np.errstate(invalid="ignore"):
-        return scratch - transfer
-
-
 def surfaces(data: xr.Dataset) -> Figure:
     """Theory as a surface, trained networks as points on it, one panel per method."""
     figure = plt.figure(figsize=(13, 6), layout="constrained")
     angle, ratio = np.meshgrid(data.fine_theta, data.fine_ratio, indexing="ij")
     at_angle, at_ratio = np.meshgrid(data.theta, data.sample_ratio, indexing="ij")
-    scratch = data.theory_field.sel({"method": "scratch"}).values
-    fields = [_difference(scratch, data.theory_field.sel({"method": m}).values) for m in TRANSFERS]
+    fields = [data.transferability_field.sel(protocol=m).values for m in TRANSFERS]
     norm = _style.signed_norm(*(np.clip(f[np.isfinite(f)], -CEILING, CEILING) for f in fields))
     for place, (method, field) in enumerate(zip(TRANSFERS, fields, strict=True), start=1):
         panel = figure.add_subplot(1, 2, place, projection="3d", computed_zorder=False)
@@ -33,7 +26,7 @@ def surfaces(data: xr.Dataset) -> Figure:
         panel.plot_surface(
             angle, ratio, height, facecolors=colours, rcount=60, ccount=80, alpha=0.75, zorder=1, lw=0, shade=False
         )
-        measured = data.transferability.sel({"method": method}).values
+        measured = data.transferability.sel(protocol=method).values
         inside = np.abs(measured) <= CEILING
         panel.scatter(at_angle[inside], at_ratio[inside], measured[inside], s=5, c="k", depthshade=False, zorder=2)
         panel.set(xlabel="angle θ", ylabel="n / d", zlabel="T", title=_style.LABELS[method])
@@ -57,12 +50,11 @@ def ridges(data: xr.Dataset) -> Figure:
     chosen = sorted({int(np.argmin(np.abs(data.theta.values - a))) for a in (0.2, np.pi / 4, np.pi / 3, np.pi / 2)})
     colours = plt.cm.viridis(np.linspace(0, 0.85, len(chosen)))
     for at, colour in zip(chosen, colours, strict=True):
-        risk = last.risk_by_ridge.isel(theta=at)
-        mean, error = risk.mean("instance"), risk.std("instance", ddof=1) / np.sqrt(risk.sizes["instance"])
+        mean, error = (last[f"risk_by_ridge_{kind}"].isel(theta=at) for kind in ("mean", "standard_error"))
         label = f"θ = {data.theta.values[at] / np.pi:.3g} π"
         panel.errorbar(ridge, mean, error, fmt="o", ms=5, capsize=2, color=colour, label=label)
         panel.plot(data.fine_ridge, last.ridge_curve.isel(theta=at), "-", color=colour, lw=1.5)
-        scratch = last.risk_mean.sel({"method": "scratch"}).isel(theta=at)
+        scratch = last.risk_mean.sel(protocol="scratch").isel(theta=at)
     panel.axhline(float(scratch), color="0.4", ls="--", lw=1.2, label="scratch")
     panel.set_xscale("symlog", linthresh=float(ridge[ridge > 0].min()) if (ridge > 0).any() else 1.0)
     panel.set(xlabel="ridge λ", ylabel="excess risk of linear transfer", ylim=(0, None))

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
-from experiments.linear.config import SCHEMAS, EnsembleConfig, OptimizerConfig, PhaseOptimizers, StudyConfig
+from experiments.linear.config import OptimizerConfig, PhaseOptimizers
+from experiments.running.config import EnsembleConfig, StudyConfig
 
 
 class Family(Enum):
@@ -122,65 +122,3 @@ class NonlinearStudyConfig(StudyConfig):
     linear_transfer: ProbeConfig = field(default_factory=ProbeConfig)
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
     num_test: int = 10000  # rows of sampled risks and moments
-
-
-@dataclass
-class ReluGrid:
-    """Difficulties (removed fraction or angle; an int: that many even steps) and target sample sizes."""
-
-    amounts: Any = field(default_factory=lambda: [i / 8 for i in range(8)])  # fraction removed, or angle in radians
-    sample_sizes: list[int] = field(default_factory=lambda: [20, 40, 80, 160, 320, 640])  # n, parts of one draw
-
-
-@dataclass
-class ReluPhaseDiagramConfig(NonlinearStudyConfig):
-    """Difficulty x sample size x instance x method, for trained nonlinear networks."""
-
-    study: str = "relu_phase_diagram"
-    grid: ReluGrid = field(default_factory=ReluGrid)
-    sign_margin: float = 0.05  # |predicted T| above which the predicted sign is judged, in units of E f_t^2
-
-
-@dataclass
-class KernelGrid:
-    """Difficulties only."""
-
-    amounts: Any = field(default_factory=lambda: [0.0, 0.25, 0.5, 0.75])  # fraction removed, or angle in radians
-
-
-@dataclass
-class ReluKernelsConfig(NonlinearStudyConfig):
-    """The learned kernel against the source teacher's, over training."""
-
-    study: str = "relu_kernels"
-    grid: KernelGrid = field(default_factory=KernelGrid)
-    num_records: int = 30  # points in time
-    cutoffs: list[float] = field(default_factory=lambda: [1e-6, 1e-4, 1e-3, 1e-2, 5e-2])  # of the feature overlap
-
-
-@dataclass
-class OverlapGrid:
-    """Families, difficulties in units of the largest of each family, and networks as <scaling>-<depth>-<activation>."""
-
-    families: list[Family] = field(default_factory=lambda: [Family.removal, Family.rotation, Family.mixture])
-    fractions: list[float] = field(default_factory=lambda: [0.0, 0.25, 0.5, 0.75, 1.0])  # of the largest difficulty
-    networks: list[str] = field(
-        default_factory=lambda: [
-            *("mean_field-2-relu", "mean_field-2-erf"),
-            *("standard-2-relu", "standard-3-relu", "standard-4-relu", "standard-2-tanh", "standard-3-gelu"),
-        ]
-    )
-
-
-@dataclass
-class OverlapConfig(NonlinearStudyConfig):
-    """Risk of transfer against 1 - overlap, over tasks, depths and activations."""
-
-    study: str = "overlap"
-    grid: OverlapGrid = field(default_factory=OverlapGrid)
-    num_samples: int = 500  # target sample size
-    standard_learning_rate: float = 0.003  # Adam, for networks of standard scaling, pretrained online
-    standard_num_steps: int = 800  # at most
-
-
-SCHEMAS.update(relu_phase_diagram=ReluPhaseDiagramConfig, relu_kernels=ReluKernelsConfig, overlap=OverlapConfig)

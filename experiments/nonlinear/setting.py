@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.linear import setting as _linear
+from experiments.linear.setting import optimizer
 from experiments.nonlinear import config as schemas
+from experiments.running import grid as _grid
 from experiments.running.study import UserError
 from tlx import _keys, nonlinear
 from tlx.nonlinear import MeanField, Model, MultiLayer, NonlinearSetting
@@ -52,9 +53,9 @@ def setting(config: schemas.NonlinearStudyConfig, sizes: tuple[int, ...]) -> Non
         cutoff=config.linear_transfer.cutoff,
         ridge=config.linear_transfer.ridge,
         # every step is taken: how well the source was learned is what the study reports
-        pretrain=dataclasses.replace(_linear.optimizer(config.optimizer, source), tolerance=0.0),
-        scratch=_linear.optimizer(config.optimizer),
-        fine_tune=_linear.optimizer(config.optimizer),
+        pretrain=dataclasses.replace(optimizer(config.optimizer, source), tolerance=0.0),
+        scratch=optimizer(config.optimizer),
+        fine_tune=optimizer(config.optimizer),
         num_test=config.num_test,
     )
 
@@ -64,7 +65,7 @@ def amounts(config: schemas.NonlinearStudyConfig, value: Any) -> np.ndarray:
     task = config.task
     removal = task.family is schemas.Family.removal
     top = 1 - 1 / task.num_neurons if removal else math.pi / 2
-    values = _linear.axis("grid.amounts", value, top)
+    values = _grid.axis("grid.amounts", value, top)
     for amount in values:
         check_amount(task.family.value, amount, task.num_neurons)
     if removal and len(set(np.rint(values * task.num_neurons).tolist())) != values.size:
@@ -77,7 +78,7 @@ def amounts(config: schemas.NonlinearStudyConfig, value: Any) -> np.ndarray:
 
 def sample_sizes(value: Any) -> np.ndarray:
     """grid.sample_sizes, increasing whole numbers."""
-    values = _linear.axis("grid.sample_sizes", list(value), 0.0)
+    values = _grid.axis("grid.sample_sizes", list(value), 0.0)
     if np.any(values < 1) or np.any(values != np.rint(values)):
         raise UserError(f"grid.sample_sizes = {list(value)} must hold whole numbers of at least 1.")
     return values.astype(np.int32)
@@ -111,14 +112,14 @@ def title(config: schemas.NonlinearStudyConfig) -> str:
     )
 
 
-def status_notes(methods: dict[str, np.ndarray]) -> list[str]:
+def status_notes(protocols: dict[str, np.ndarray]) -> list[str]:
     """What a reader must know about runs that did not converge."""
     lines = []
-    for method, codes in methods.items():
+    for protocol, codes in protocols.items():
         short = float(np.mean(codes == Status.MAX_STEPS))
         failed = int(np.isin(codes, (Status.DIVERGED, Status.NON_FINITE)).sum())
-        if short and method != "pretraining":
-            lines.append(f"{method}: {100 * short:.1f} % of the runs used all their steps before the tolerance.")
+        if short and protocol != "pretraining":
+            lines.append(f"{protocol}: {100 * short:.1f} % of the runs used all their steps before the tolerance.")
         if failed:
-            lines.append(f"{method}: {failed} runs diverged and are in no mean; lower optimizer.learning_rate.")
+            lines.append(f"{protocol}: {failed} runs diverged and are in no mean; lower optimizer.learning_rate.")
     return lines

@@ -23,12 +23,12 @@ def predictions(config: Any, data: xr.Dataset) -> xr.Dataset:
     room = sizes[None, :, None] - count - 1
     spread = (data.leverage.values[:, None, :] + config.task.noise_std**2 * count) / np.maximum(room, 1)
     theory = np.where(room > 0, floor + spread, np.nan)
-    linear = data.risk.sel({"method": "linear_transfer"}).values
+    linear = data.risk.sel(protocol="linear_transfer").values
     cell = ("amount", "num_samples")
     data["theory_linear_transfer"] = (cell, theory.mean(-1))
     data["floor"] = (("amount",), data.out_of_space.values.mean(-1))
     data["z"] = (cell, stats.z_score(stats.estimate(linear - theory), np.zeros(theory.shape[:2])))
-    scratch = data.risk.sel({"method": "scratch"}).values[0]
+    scratch = data.risk.sel(protocol="scratch").values[0]
     slope, offset = power_law(sizes, scratch)
     draws = bootstrap(sizes, scratch, config.seed)
     data["scratch_fit"] = (("num_samples",), np.exp(offset) * sizes**slope)
@@ -61,7 +61,7 @@ def sign_share(data: xr.Dataset, name: str = "predicted_gain") -> tuple[float, i
     Judged are the cells whose predicted gain is larger than the margin in size.
     """
     predicted = data[name].values
-    measured = data.transferability.sel({"method": "linear_transfer"}).values
+    measured = data.transferability.sel(protocol="linear_transfer").values
     far = np.isfinite(predicted) & (np.abs(predicted) > data.attrs["sign_margin"]) & np.isfinite(measured)
     right = np.sign(predicted[far]) == np.sign(measured[far])
     return (float(right.mean()) if far.any() else np.nan), int(far.sum())
@@ -70,11 +70,12 @@ def sign_share(data: xr.Dataset, name: str = "predicted_gain") -> tuple[float, i
 def notes(data: xr.Dataset) -> list[str]:
     """The findings in words and numbers, those that contradict the published picture included."""
     share, cells = sign_share(data)
+    data.attrs["sign_share"], data.attrs["sign_cells"] = share, cells
     bare, bare_cells = sign_share(data, "predicted_gain_floor")
     low, high = data.attrs["exponent_low"], data.attrs["exponent_high"]
     holds = "contains" if low <= PUBLISHED_EXPONENT <= high else "excludes"
     fit = data.scratch_fit.values
-    mean = data.risk_mean.sel({"method": "scratch"}).values[0]
+    mean = data.risk_mean.sel(protocol="scratch").values[0]
     worst = float(np.max(np.abs(np.log(fit / mean))))
     loss = data.source_loss.values
     spanned = float((data.out_of_space - data.out_of_span).mean())

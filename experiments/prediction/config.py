@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from experiments.linear.config import SCHEMAS, Engine, LinearStudyConfig, TaskConfig
+from experiments.linear.config import Engine, LinearStudyConfig, TaskConfig
 from experiments.nonlinear.config import (
     Family,
     NonlinearOptimizer,
@@ -64,13 +64,9 @@ class ReluPart:
 class PredictorsConfig(LinearStudyConfig):
     """Distances between tasks, feature overlap and feature scores against measured transferability."""
 
-    study: str = "predictors"
     engine: Engine = Engine.flow
     task: TaskConfig = field(default_factory=lambda: TaskConfig(dim=200))
     grid: PredictorsGrid = field(default_factory=PredictorsGrid)
     samples: SampledConfig = field(default_factory=SampledConfig)
     relu: ReluPart = field(default_factory=ReluPart)
     num_resamples: int = 500  # of the bootstrap over tasks
-
-
-SCHEMAS.update(predictors=PredictorsConfig)

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from experiments.linear import setting as _linear
-from experiments.prediction import linear as _predictors_linear
+from experiments.prediction import linear as _linear_part
 from experiments.prediction import rank_table as _rank_table
 from experiments.prediction import tasks as tasks
 from experiments.prediction.config import PredictorsConfig
 from experiments.prediction.rank_table import DISTANCES, MEASURES, METHODS, signed
 from experiments.prediction.tasks import Task
+from experiments.running import estimates as _estimates
 from tlx import stats
 
 RESOLUTION = 1e-5  # of a gain, in units of |beta_t|²: smaller ones are rounding
@@ -28,7 +28,7 @@ def complete(config: PredictorsConfig, data: xr.Dataset) -> xr.Dataset:
         _means(data, family, every)
     _theory(config, data, families["linear"])
     values = {
-        "linear": np.concatenate([_predictors_linear.distances(config, families["linear"]), _scores(data, "linear")]),
+        "linear": np.concatenate([_linear_part.distances(config, families["linear"]), _scores(data, "linear")]),
         "relu": np.concatenate([np.mean(data.relu_distance.values, -1), _scores(data, "relu")]),
     }
     for family, table in values.items():
@@ -46,18 +46,11 @@ def _describe(data: xr.Dataset, family: str, every: list[Task]) -> None:
 
 
 def _means(data: xr.Dataset, family: str, every: list[Task]) -> None:
-    risk, usable = data[f"{family}_risk"].values, _linear.usable(data[f"{family}_status"].values)
-    measured, gain = stats.estimate(risk, usable), stats.estimate(risk[:1] - risk, usable & usable[:1])
+    prefix, instance = f"{family}_", "instance" if family == "linear" else "relu_instance"
+    _estimates.add(data, prefix, instance)
+    gain = data[f"{prefix}transferability"]
     scale = np.array([task.norm**2 for task in every])[None, :] * RESOLUTION
-    values = {
-        "risk_mean": measured.mean,
-        "risk_standard_error": measured.standard_error,
-        "usable_instances": measured.count,
-        "transferability": np.where(np.abs(gain.mean) < scale, 0.0, gain.mean),
-        "transferability_standard_error": gain.standard_error,
-    }
-    for name, array in values.items():
-        data[f"{family}_{name}"] = (("method", f"{family}_task"), array)
+    data[f"{prefix}transferability"] = (gain.dims, np.where(np.abs(gain.values) < scale, 0.0, gain.values))
 
 
 def _scores(data: xr.Dataset, family: str) -> np.ndarray:
@@ -68,16 +61,16 @@ def _scores(data: xr.Dataset, family: str) -> np.ndarray:
 
 def _theory(config: PredictorsConfig, data: xr.Dataset, every: list[Task]) -> None:
     column = {name: np.array([getattr(task, name) for task in every]) for name in Task._fields[1:]}
-    exact = _predictors_linear.risks(config, column["theta"], column["norm"], column["noise"], column["num_samples"])
-    data["linear_theory"] = (("method", "linear_task"), exact)
-    data["linear_theory_transferability"] = (("method", "linear_task"), exact[:1] - exact)
+    exact = _linear_part.risks(config, column["theta"], column["norm"], column["noise"], column["num_samples"])
+    data["linear_theory"] = (("protocol", "linear_task"), exact)
+    data["linear_theory_transferability"] = (("protocol", "linear_task"), exact[:1] - exact)
     measured = stats.Estimate(*(data[f"linear_{n}"].values for n in ("risk_mean", "risk_standard_error")), 0)
-    data["linear_z"] = (("method", "linear_task"), stats.z_score(measured, exact))
+    data["linear_z"] = (("protocol", "linear_task"), stats.z_score(measured, exact))
     dim = config.task.dim
     ratio = np.linspace(0.1, 1.8, FINE)
     away = np.abs(ratio - 1) > 1.5 / dim
-    finite = _predictors_linear.risks(config, tasks.ANGLE, 1.0, config.task.noise_std, np.where(away, ratio, 0.5) * dim)
-    limit = _predictors_linear.risks(config, tasks.ANGLE, 1.0, config.task.noise_std, ratio * dim, exact=False)
+    finite = _linear_part.risks(config, tasks.ANGLE, 1.0, config.task.noise_std, np.where(away, ratio, 0.5) * dim)
+    limit = _linear_part.risks(config, tasks.ANGLE, 1.0, config.task.noise_std, ratio * dim, exact=False)
     data.coords["fine_ratio"] = ratio
     data["fine_transferability"] = ("fine_ratio", np.where(away, finite[0] - finite[1], np.nan))
     data.attrs["sign_changes_limit"] = _sign_changes(ratio, limit[0] - limit[1])
@@ -95,10 +88,11 @@ def _claims(config: PredictorsConfig, data: xr.Dataset, every: list[Task]) -> No
     part = {name: np.array([task.part == name for task in every]) for name in tasks.CLAIMS}
     data["dudley_lower"] = ("linear_task", np.full(len(every), np.nan))
     scaled = [task for task in every if task.part == "norms"]
-    data["dudley_lower"].values[part["norms"]] = _predictors_linear.dudley_lower(scaled)
+    data["dudley_lower"].values[part["norms"]] = _linear_part.dudley_lower(scaled)
     found = _order_of_divergence(data, part["angles"])
     data.attrs["claim_c"] = json.dumps(found)
     sample, chosen = data.sample_distance.values, config.samples
+    _estimates.put(data, ("sample_theta",), "sample_distance", stats.estimate(sample))
     data.attrs["claims"] = "\n".join(
         [
             _claim_a(data, part["norms"]),
@@ -118,7 +112,7 @@ def _row(data: xr.Dataset, measure: str, mask: np.ndarray) -> np.ndarray:
 
 
 def _claim_a(data: xr.Dataset, mask: np.ndarray) -> str:
-    gain = data.linear_transferability.sel({"method": "linear_transfer"}).values[mask]
+    gain = data.linear_transferability.sel(protocol="linear_transfer").values[mask]
     norm = data.linear_target_norm.values[mask]
     power = np.log(gain[-1] / gain[-2]) / np.log(norm[-1] / norm[-2]) if len(norm) > 1 else np.nan
     divergence = _row(data, "kullback_leibler", mask)
@@ -131,7 +125,7 @@ def _claim_a(data: xr.Dataset, mask: np.ndarray) -> str:
 
 
 def _claim_b(config: PredictorsConfig, data: xr.Dataset, mask: np.ndarray) -> str:
-    linear = {"method": "linear_transfer"}
+    linear = {"protocol": "linear_transfer"}
     gain = data.linear_transferability.sel(linear).values[mask]
     sure = np.abs(gain) > SIGNIFICANT * data.linear_transferability_standard_error.sel(linear).values[mask]
     right = np.sign(gain) == np.sign(data.linear_theory_transferability.sel(linear).values[mask])
@@ -149,7 +143,7 @@ def _order_of_divergence(data: xr.Dataset, mask: np.ndarray) -> dict[str, float]
     fields = {"measured": data.linear_transferability, "theory": data.linear_theory_transferability}
     found = {}
     for kind, field in fields.items():
-        gain = field.sel({"method": "linear_transfer"}).values
+        gain = field.sel(protocol="linear_transfer").values
         for name, chosen in (("[0, π/2]", half), ("[0, π]", mask)):
             value = _rank_table.spearman(_row(data, "kullback_leibler", chosen), gain[chosen])
             found[f"{kind} {name}"] = float(value)
@@ -159,7 +153,7 @@ def _order_of_divergence(data: xr.Dataset, mask: np.ndarray) -> dict[str, float]
 def _table(config: PredictorsConfig, data: xr.Dataset, families: dict, values: dict[str, np.ndarray]) -> None:
     names, rows, intervals, said, theory = [], [], [], [], []
     for family, every in families.items():
-        gains = data[f"{family}_transferability"].sel({"method": list(METHODS)}).values
+        gains = data[f"{family}_transferability"].sel(protocol=list(METHODS)).values
         for ensemble in tasks.ENSEMBLES:
             mask = tasks.members(every, ensemble)
             name = f"{'ReLU' if family == 'relu' else family}: {ensemble}"
@@ -174,7 +168,7 @@ def _table(config: PredictorsConfig, data: xr.Dataset, families: dict, values: d
             rows.append(table)
             intervals.append(interval)
             if family == "linear":
-                known = data.linear_theory_transferability.sel({"method": list(METHODS)}).values[:, mask]
+                known = data.linear_theory_transferability.sel(protocol=list(METHODS)).values[:, mask]
                 theory.append(_rank_table.spearman(known, gains[:, mask]))
     table, interval = np.array(rows), np.array(intervals)
     dims = ("ensemble", "measure", "transfer")

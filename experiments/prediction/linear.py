@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +11,13 @@ import numpy as np
 
 from experiments.linear import setting as _linear
 from experiments.linear.config import Engine
+from experiments.linear.theory import source_ratio
 from experiments.prediction import tasks as tasks
 from experiments.prediction.config import PredictorsConfig
 from experiments.prediction.rank_table import DISTANCES
 from experiments.prediction.tasks import Task
+from experiments.running import grid as _grid
+from experiments.running.study import Progress
 from tlx import _keys, discrepancy, ensemble, feature_scores, theory
 from tlx.discrepancy import LinearLaw
 from tlx.linear import chain as spectral
@@ -30,7 +32,7 @@ RENYI_ORDER = 0.5
 @functools.cache
 def program(engine: Engine, rows: int) -> Callable:
     """One lane, as `ensemble.run` takes it: train the pair, and look at the learned feature on the target sample."""
-    module = importlib.import_module(f"tlx.linear.engines.{engine.value}")
+    module = _linear.engine_of(engine)
 
     def lane(shared: Any, task: dict[str, jax.Array]) -> dict[str, jax.Array]:
         setting, key = shared
@@ -57,16 +59,16 @@ def program(engine: Engine, rows: int) -> Callable:
     return lane
 
 
-def measure(config: PredictorsConfig, chosen: list[Task], every: list[Task], progress: Callable[[int], None]) -> Any:
+def measure(config: PredictorsConfig, chosen: list[Task], every: list[Task], progress: Progress) -> Any:
     """Risks (method, task, instance), statuses, overlap and the three feature scores of some tasks."""
-    instance = _linear.instances(config.ensemble).astype(np.int32)
+    instance = _grid.instances(config.ensemble).astype(np.int32)
     lanes = {name: np.repeat(values, len(instance)) for name, values in tasks.columns(chosen).items()}
     lanes["instance"] = np.tile(instance, len(chosen))
     out = ensemble.run(
         program(config.engine, max(task.num_samples for task in every)),
         lanes,
         (_linear.setting(config), jax.random.key(config.seed)),
-        layout=_linear.layout(config.ensemble, len(lanes["instance"])),
+        layout=_grid.layout(config.ensemble, len(lanes["instance"])),
         progress=lambda done, total: progress(3 * done),
     )
     shape = (len(chosen), len(instance))
@@ -140,10 +142,11 @@ def risks(
     config: PredictorsConfig, theta: Any, norm: Any, noise: Any, counts: Any, *, exact: bool = True
 ) -> np.ndarray:
     """(method, ...) mean risks: at this dimension, or (`exact` False) in the limit of n and d."""
-    dim, task = config.task.dim, config.task
-    source = {"source_ratio": np.inf if task.source_ratio is None else task.source_ratio}
-    options = {**source, "source_noise_std": task.source_noise_std, "source_norm": task.source_norm}
-    options.update(depth=config.network.depth, target_norm=norm, dim=float(dim) if exact else None)
+    setting = _linear.setting(config)
+    dim = setting.dim
+    source = {"source_ratio": source_ratio(setting), "source_noise_std": setting.source_noise_std}
+    options = {**source, "source_norm": setting.source_norm, "depth": setting.depth}
+    options.update(target_norm=norm, dim=float(dim) if exact else None)
     ratio = np.asarray(counts, float) / dim
     with jax.enable_x64(True):
         return np.stack([np.asarray(theory.method_risk(m, theta, ratio, noise, **options)) for m in METHODS])

@@ -1,18 +1,18 @@
 """Two-layer ReLU pairs: measured risks, overlap, feature scores and the distances between the laws of each task."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.linear import setting as _linear
 from experiments.prediction import tasks as tasks
 from experiments.prediction.config import PredictorsConfig
 from experiments.prediction.linear import between, in_order, scores
 from experiments.prediction.tasks import Task
+from experiments.running import grid as _grid
+from experiments.running.study import Progress
 from tlx import _keys, discrepancy, ensemble, nonlinear
 from tlx.discrepancy import FunctionLaw
 from tlx.networks import mean_field
@@ -54,7 +54,7 @@ def lane(shared: Any, task: dict[str, jax.Array]) -> dict[str, jax.Array]:
     }
 
 
-def measure(config: PredictorsConfig, chosen: list[Task], progress: Callable[[int], None]) -> dict[str, np.ndarray]:
+def measure(config: PredictorsConfig, chosen: list[Task], progress: Progress) -> dict[str, np.ndarray]:
     """Risks (method, task, instance), statuses, overlap, scores and distances of some tasks."""
     part, setting = config.relu, tasks.relu_setting(config)
     columns = tasks.columns(chosen)
@@ -67,7 +67,7 @@ def measure(config: PredictorsConfig, chosen: list[Task], progress: Callable[[in
         lane,
         lanes,
         (setting, nodes, jax.random.key(config.seed)),
-        layout=_linear.layout(config.ensemble, len(lanes["instance"])),
+        layout=_grid.layout(config.ensemble, len(lanes["instance"])),
         progress=lambda done, total: progress(3 * done),
     )
     scored, gaps = [], []

@@ -13,9 +13,6 @@ from experiments.running import console, files, hosts, signals
 from experiments.running import study as studies
 from experiments.running.checkpoint import Journal
 from experiments.running.claims import BEAT_SECONDS, STALE_SECONDS, Claims, described, holder, machine
-from experiments.running.following import follow as follow
-from experiments.running.status import situation as situation
-from experiments.running.status import status as status
 from experiments.running.store import StoreError, Units
 from experiments.running.study import Study, Unit, UserError
 from tlx import ensemble
@@ -45,6 +42,7 @@ class _Work:
     store: Units
     todo: list[Unit]
     report: Callable[[int, int], None]
+    stopping: Callable[[str], None]
     claims: Claims = field(default_factory=Claims)
     outcome: Outcome = field(default_factory=Outcome)
     order: dict[str, int] = field(default_factory=dict)  # a unit's number in the whole study, which all hosts share
@@ -83,6 +81,7 @@ class _Work:
         except (StoreError, ValueError):
             pass  # what was saved before is still there
         self.claims.release_all()
+        self.stopping(signals.name(stop.signum or 0))
         hosts.dismiss(128 + (stop.signum or 0))
         console.fail("stopped before the running call had ended; everything saved is kept, run the command again.")
 
@@ -94,17 +93,20 @@ def compute_missing(
     todo: list[Unit],
     report: Callable[[int, int], None],
     every: list[Unit] | None = None,
+    *,
+    stopping: Callable[[str], None] = lambda name: None,
 ) -> Outcome:
     """Compute and store the given units in order; `report(lanes done, lanes in all)` after every compiled call.
 
-    Units that another process computes are left to it and waited for at the end.
+    Units that another process computes are left to it and waited for at the end. `stopping` is called with a signal's
+    name before the process ends because a compiled call did not.
 
     Raises:
         Stopped: a signal asked for it; what is finished is stored, the unit under way is saved.
         StoreError: the directory cannot be written any more.
     """
     order = {unit.name: i for i, unit in enumerate(todo if every is None else every)}
-    work = _Work(study, config, store, todo, report, order=order)
+    work = _Work(study, config, store, todo, report, stopping, order=order)
     if not todo:
         return work.outcome
     files.make_directory(store.directory)

@@ -1,8 +1,8 @@
 """What a user sees in the terminal: progress, the closing table, and errors in one message."""
 
-import sys
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,26 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
+from experiments.running.output import Stream
+
 STATUS_NAMES = {-1: "missing", 0: "converged", 1: "max_steps", 2: "diverged", 3: "non_finite"}
 PLAIN_SECONDS = 5.0  # between two progress lines where there is no terminal
 
-WIDTH = None if sys.stdout.isatty() else 130  # no terminal, no wrapping of tables
+_stdout, _stderr = Stream("stdout"), Stream("stderr")
 
-_out = Console(highlight=False, width=WIDTH)
+WIDTH = None if _stdout.isatty() else 130  # no terminal, no wrapping of tables
+
+_out = Console(highlight=False, width=WIDTH, file=_stdout)
+
+
+@contextlib.contextmanager
+def silent(quiet: bool = True) -> Iterator[None]:
+    """Say nothing but errors meanwhile."""
+    before, _out.quiet = _out.quiet, quiet or _out.quiet
+    try:
+        yield
+    finally:
+        _out.quiet = before
 
 
 def say(text: str) -> None:
@@ -27,7 +41,7 @@ def say(text: str) -> None:
 
 def fail(text: str) -> None:
     """An error, as one message on stderr."""
-    print(f"error: {text}", file=sys.stderr, flush=True)
+    _stderr.write(f"error: {text}\n")
 
 
 def header(study: str, directory: Path, every: Sequence[Any], todo: Sequence[Any]) -> None:
@@ -47,7 +61,7 @@ class Progress:
         self.task: Any = None
 
     def __enter__(self) -> "Progress":
-        if sys.stdout.isatty():
+        if _stdout.isatty():
             rate = TextColumn("{task.fields[rate]}")
             columns = (TextColumn(self.title), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
             self.bar = RichProgress(*columns, console=_out)
@@ -97,8 +111,8 @@ def count(codes: np.ndarray) -> dict[str, int]:
 def closing(verdicts: Sequence[Any], statuses: dict[str, np.ndarray], outcome: Any, notes: str) -> None:
     """The closing table: distance from theory in standard errors, and lanes by status."""
     table = Table(title="distance from theory, in standard errors (se)")
-    for column in ("method", "cells", "instances", "typical |z|", "within 3 se", "worst z", "worst cell"):
-        table.add_column(column, justify="left" if column in ("method", "worst cell") else "right")
+    for column in ("protocol", "cells", "instances", "typical |z|", "within 3 se", "worst z", "worst cell"):
+        table.add_column(column, justify="left" if column in ("protocol", "worst cell") else "right")
     for verdict in verdicts:
         f = facts(verdict)
         if f["cells"] == 0:
@@ -109,7 +123,7 @@ def closing(verdicts: Sequence[Any], statuses: dict[str, np.ndarray], outcome: A
     if verdicts:
         _out.print(table)
     lanes = Table(title="training runs by status")
-    lanes.add_column("method")
+    lanes.add_column("protocol")
     names = [n for n in STATUS_NAMES.values() if any(n in count(codes) for codes in statuses.values())]
     for name in names:
         lanes.add_column(name, justify="right")

@@ -26,6 +26,8 @@ _LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{16}\.tmp|\..+\.\d+\.[0-9a-f]{8}|\.[^.
 class StoreError(Exception):
     """A file could not be written or is not what it should be; the message names it and the remedy."""
 
+    code = 2  # of the command
+
 
 def unwritable(path: Path, error: OSError) -> StoreError:
     """The message for a path that cannot be written."""

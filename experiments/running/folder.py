@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from experiments.running import files
 from experiments.running.claims import Claims, described, holder
 from experiments.running.status import standing
@@ -17,12 +19,13 @@ REMEDY = "Choose another directory with hydra.run.dir=DIR, or move that one away
 
 def refuse_foreign(directory: Path, identity: str) -> None:
     """Refuse a directory that holds the results of another configuration, or is being filled by one."""
+    found = None
     with contextlib.suppress(OSError, ValueError):
         found = files.read_json(directory / "summary.json").get("identity")
-        if found not in (None, identity):
-            raise UserError(
-                f"{directory} already holds the results of another configuration (see its summary.json). {REMEDY}"
-            )
+    if found not in (None, identity):
+        raise UserError(
+            f"{directory} already holds the results of another configuration (see its summary.json). {REMEDY}"
+        )
     for path in directory.glob("status*.json"):
         status = standing(path)
         if status.get("live") and status.get("identity") not in (None, identity):
@@ -42,6 +45,14 @@ def enter(directory: Path, identity: str, begin: Callable[[], Any]) -> None:
         refuse_foreign(directory, identity)
         begin()
     files.sweep(directory)
+
+
+def leave_configuration(directory: Path, config: DictConfig, words: list[str]) -> None:
+    """The files by which a run is known for what it is, where Hydra would leave them."""
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    files.make_directory(directory / ".hydra")
+    for name, content in (("config", own), ("overrides", OmegaConf.create(words))):
+        files.write_bytes(directory / f".hydra/{name}.yaml", OmegaConf.to_yaml(content).encode())
 
 
 @contextlib.contextmanager

@@ -28,6 +28,8 @@ LEAVE_SECONDS = 1.5  # a dismissed process has to leave a call that will never e
 class HostLost(Exception):
     """Another process of the program is gone or fell out of step; the message names it."""
 
+    code = 1  # of the command
+
 
 class Link:
     """What one process knows of the others."""

@@ -1,15 +1,16 @@
 """Jobs found below directories: their configurations, where their units may be, and what had to be left out and why."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from experiments.linear import config as schemas
 from experiments.running.files import read_bytes
 from experiments.running.store import Units
+from experiments.running.study import Study
 
 LARGEST = 2**20  # bytes of a configuration; ours have a few thousand
 
@@ -31,14 +32,14 @@ class Found:
     omitted: list[str] = field(default_factory=list)  # what was left out: where and why, a line each
 
 
-def find(directories: list[Path]) -> Found:
-    """Every job and every directory of units below these directories."""
+def find(directories: list[Path], studies: Mapping[str, Study]) -> Found:
+    """Every job of these studies, and every directory of units, below these directories."""
     found, places = Found(), set()
     for top in directories:
         unread = []
         for directory, names, _ in os.walk(top, onerror=unread.append):
             if ".hydra" in names:
-                _add(found, Path(directory))
+                _add(found, Path(directory), studies)
             places |= {Path(directory) / name for name in names if name in ("units", "units.forced")}
         found.omitted += [f"{error.filename}: cannot be read ({error.strerror})" for error in unread]
     found.jobs.sort(key=lambda job: job.directory)
@@ -47,14 +48,14 @@ def find(directories: list[Path]) -> Found:
     return found
 
 
-def _add(found: Found, directory: Path) -> None:
+def _add(found: Found, directory: Path, studies: Mapping[str, Study]) -> None:
     try:
-        found.jobs.append(Job(directory, configuration(directory / ".hydra/config.yaml")))
+        found.jobs.append(Job(directory, configuration(directory / ".hydra/config.yaml", studies)))
     except (OSError, ValueError) as error:
         found.omitted.append(f"{directory}: {error}")
 
 
-def configuration(path: Path) -> Any:
+def configuration(path: Path, studies: Mapping[str, Study]) -> Any:
     """The typed configuration in a file that anybody may have written.
 
     Raises:
@@ -68,14 +69,13 @@ def configuration(path: Path) -> Any:
         loaded = OmegaConf.to_container(OmegaConf.create(text.decode()), resolve=False)
     except Exception as error:  # of whatever kind the YAML reader raises on what anybody wrote
         raise ValueError(f"its configuration is no YAML ({str(error).splitlines()[0]:.80})") from error
-    study = loaded.get("study") if isinstance(loaded, dict) else None
-    schema = schemas.SCHEMAS.get(study) if isinstance(study, str) else None
-    if schema is None:
-        raise ValueError(f"its configuration is of no study here (study: {study!r:.60})")
+    name = loaded.get("study") if isinstance(loaded, dict) else None
+    if not isinstance(name, str) or name not in studies:
+        raise ValueError(f"its configuration is of no study here (study: {name!r:.60})")
     asked = [value for value in _texts(loaded) if "${" in value]
     if asked:  # an environment variable must not find its way into results
         raise ValueError(f"its configuration asks for a value from elsewhere, which is never done ({asked[0]!r:.60})")
-    return typed(schema, loaded)
+    return typed(studies[name].Config, loaded)
 
 
 def typed(schema: type, loaded: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from experiments.running import store
+from experiments.running import legacy, store
 from experiments.running import study as studies
 from experiments.running.jobs import Job
 from experiments.running.store import StoreError, Units
@@ -108,7 +108,7 @@ def _found(where: list[Units], name: str) -> tuple[store.Arrays | None, str]:
             faults += [state.fault] if state.fault else []
             continue
         try:
-            return place.read(name), str(state.receipt.get("device", "unknown device"))
+            return legacy.modern_unit(place.read(name)), str(state.receipt.get("device", "unknown device"))
         except StoreError as error:  # changed since
             faults.append(str(error))
     return None, "; ".join(faults)

@@ -1,6 +1,7 @@
 """The files a person opens: results.nc, summary.json and figures, written from an assembled data set."""
 
 import hashlib
+import io
 import json
 import platform
 import time
@@ -11,7 +12,7 @@ import numpy as np
 
 from experiments.running import compute as _runner
 from experiments.running import console as _console
-from experiments.running import store as _store
+from experiments.running import files as _files
 from experiments.running import study as _study
 from experiments.running.study import Study, UserError
 
@@ -25,28 +26,16 @@ def chosen_figures(study: Study, config: Any) -> list[str]:
     return chosen
 
 
-def refuse_foreign(directory: Path, identity: str) -> None:
-    """Refuse a directory that holds the results of another configuration."""
-    try:
-        found = json.loads((directory / "summary.json").read_text())["identity"]
-    except (OSError, ValueError, KeyError):
-        return
-    if found != identity:
-        raise UserError(
-            f"{directory} already holds the results of another configuration (see its summary.json). Choose another "
-            "directory with hydra.run.dir=DIR, or move that one away; nothing was touched."
-        )
-
-
 def complete(directory: Path, figures: list[str]) -> bool:
     """Whether results.nc, summary.json and the chosen figures are all there and whole."""
     try:
-        summary = json.loads((directory / "summary.json").read_text())
-        content = (directory / "results.nc").read_bytes()
-    except (OSError, ValueError):
+        summary = _files.read_json(directory / "summary.json")
+        content = _files.read_bytes(directory / "results.nc")
+        written = [str(file) for file in summary["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    drawn = all(any(file.startswith(f"{figure}.") for file in summary["files"]) for figure in figures)
-    present = all((directory / file).exists() for file in summary["files"])
+    drawn = all(any(file.startswith(f"{figure}.") for file in written) for figure in figures)
+    present = all((directory / file).exists() for file in written)
     same = summary.get("results_sha256") == hashlib.sha256(content).hexdigest()
     return same and drawn and present and not summary.get("missing")
 
@@ -70,12 +59,24 @@ def provenance(config: Any) -> dict[str, str]:
     }
 
 
+def save(figure: Any, directory: Path, name: str) -> list[str]:
+    """Write a figure as PNG and PDF, whole or not at all, and close it. Returns the file names."""
+    from matplotlib import pyplot  # there already: something was drawn
+
+    names = []
+    for kind in ("png", "pdf"):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind)
+        _files.write_bytes(directory / f"{name}.{kind}", buffer.getvalue())
+        names.append(f"{name}.{kind}")
+    pyplot.close(figure)
+    return names
+
+
 def finish(
     study: Study, config: Any, directory: Path, data: Any, attributes: dict, outcome: _runner.Outcome, chosen: list[str]
 ) -> None:
     """results.nc, figures and summary.json from an assembled data set, and the closing table."""
-    from experiments import figures as figures
-
     attributes = {**provenance(config), **attributes, "study": study.name}
     missing = data.attrs.get("missing", "").splitlines()
     checksum = _study.write_results(directory, data, attributes)
@@ -85,7 +86,7 @@ def finish(
     files = []
     for name in chosen:
         try:
-            files += figures.save(study.figures[name](data), directory, name)
+            files += save(study.figures[name](data), directory, name)
         except Exception as error:
             if not missing:
                 raise
@@ -104,7 +105,7 @@ def finish(
         "results_sha256": checksum,
         "files": ["results.nc", *files],
     }
-    _store.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_store._plain).encode())
+    _files.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_files.plain).encode())
     _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""))
     if missing:
         _console.say(f"{len(missing)} units are missing, and with them their cells:\n  " + "\n  ".join(missing[:20]))

@@ -20,11 +20,16 @@ POLL_SECONDS = 0.1
 T = TypeVar("T")
 
 
+def name(signum: int) -> str:
+    """A signal's name, as status files have it."""
+    return signal.Signals(signum).name if signum else "an exit"
+
+
 class Stopped(BaseException):
     """Raised at a boundary of the work once it has been asked to stop (no `except Exception` swallows it)."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
+        super().__init__(name(signum))
         self.signum = signum
 
     @property
@@ -78,7 +83,7 @@ def supervised(work: Callable[[Stop], T], beat: Callable[[Stop], None], abandon:
 
     thread = threading.Thread(target=body, name="work", daemon=True)
     leave: SystemExit | None = None
-    with _handlers(stop):
+    with _handlers(stop.ask):
         thread.start()
         while not done.is_set():
             try:
@@ -115,22 +120,34 @@ def _parent() -> Callable[[], bool]:
 
 
 @contextlib.contextmanager
-def _handlers(stop: Stop) -> Iterator[None]:
+def interruptible() -> Iterator[None]:
+    """Within it, and outside `supervised`, a signal ends what the main thread does with `Stopped`."""
+
+    def leave(signum: int) -> None:
+        raise Stopped(signum)
+
+    with _handlers(leave):
+        yield
+
+
+@contextlib.contextmanager
+def _handlers(answer: Callable[[int], None]) -> Iterator[None]:
     """Our handlers within it; USR2 is left to a launcher that answers it (submitit requeues on it), HUP to nohup."""
     before: dict[int, Any] = {}
 
-    def ask(signum: int, frame: Any) -> None:
-        stop.ask(signum)
+    def called(signum: int, frame: Any) -> None:
+        answer(signum)
 
+    called.ours = True  # type: ignore[attr-defined]
     if threading.current_thread() is threading.main_thread():
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
             current = signal.getsignal(signum)
-            free = current in (signal.SIG_DFL, signal.SIG_IGN, None)
+            free = current in (signal.SIG_DFL, signal.SIG_IGN, None) or getattr(current, "ours", False)
             if current == signal.SIG_IGN and signum == signal.SIGHUP:  # nohup
                 continue
             if signum != signal.SIGUSR2 or free:
                 before[signum] = current
-                signal.signal(signum, ask)
+                signal.signal(signum, called)
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 import tlx
-from experiments.running import unit_file
+from experiments.running import legacy, unit_file
 from experiments.running.files import StoreError as StoreError
 from experiments.running.files import make_directory as make_directory
 from experiments.running.files import plain as _plain
@@ -33,6 +33,9 @@ from experiments.running.files import write_bytes as write_bytes
 from experiments.running.files import write_json as write_json
 from experiments.running.unit_file import FORMAT as FORMAT
 from experiments.running.unit_file import Arrays as Arrays
+
+NUMBERS = 1  # raise it when the same configuration means other numbers: older units are then not found again
+READ = (1, FORMAT)  # formats of receipts; version 0.1 wrote the first, which holds no axes
 
 
 class State(NamedTuple):
@@ -44,13 +47,13 @@ class State(NamedTuple):
 
 def fingerprint(science: dict[str, Any]) -> str:
     """Hash of a scientific configuration."""
-    text = json.dumps({"format": FORMAT, **science}, sort_keys=True, separators=(",", ":"), default=_plain)
+    text = json.dumps({"format": NUMBERS, **science}, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 def unit_name(study: str, science: dict[str, Any], axes: dict[str, Any]) -> str:
     """The name of a unit: what is computed, and on which values of the axes."""
-    return f"{study}-{fingerprint({**science, 'axes': axes})}"
+    return f"{study}-{fingerprint(legacy.identity(science, axes))}"
 
 
 def to_bytes(data: xr.Dataset) -> bytes:
@@ -66,11 +69,9 @@ def from_bytes(content: bytes) -> xr.Dataset:
 
 
 def version(receipt: dict[str, Any]) -> str:
-    """The version that wrote a receipt, in words; "" if it is one that is read here."""
-    if receipt.get("format") == FORMAT:
-        return ""
+    """The version that wrote a receipt, in words."""
     written = receipt.get("tlx", "0.1" if receipt.get("format") == 1 else "unknown")
-    return f"tlx {written} (format {receipt.get('format')}; tlx {tlx.__version__} reads format {FORMAT})"
+    return f"tlx {written} (format {receipt.get('format')})"
 
 
 class Units:
@@ -163,8 +164,9 @@ class Units:
         for path in self.directory.glob("*.json"):
             if path.stem not in known:
                 with contextlib.suppress(OSError, ValueError):
-                    found[version(read_json(path))] += 1
-        return {name: count for name, count in found.items() if name}
+                    receipt = read_json(path)
+                    found[version(receipt)] += receipt.get("tlx") != tlx.__version__
+        return {name: count for name, count in found.items() if count}
 
     def move_to(self, other: "Units", names: list[str]) -> None:
         """Put these finished units in the place of those in `other`; may be repeated after a kill anywhere in it."""
@@ -189,15 +191,17 @@ class Units:
 
 def _receipt_fault(name: str, receipt: dict[str, Any]) -> str:
     """What is wrong with a receipt as that of the unit called `name`; "" if nothing is."""
-    if version(receipt):
-        return f"is of another version: {version(receipt)}"
+    if receipt.get("format") not in READ:
+        return f"is of another version: {version(receipt)}; tlx {tlx.__version__} reads formats {READ}"
     kinds = {"unit": str, "study": str, "bytes": int, "sha256": str, "science": dict, "axes": dict}
+    if receipt["format"] == 1:
+        del kinds["axes"]
     for key, kind in kinds.items():
         if not isinstance(receipt.get(key), kind):
             return f"has a damaged receipt (its {key} is {receipt.get(key)!r:.40})"
     if receipt["unit"] != name:
         return f"is not itself but a copy of unit {receipt['unit']:.100}"
-    if unit_name(receipt["study"], receipt["science"], receipt["axes"]) != name:
+    if receipt["format"] > 1 and unit_name(receipt["study"], receipt["science"], receipt["axes"]) != name:
         return "has a receipt of another configuration than its name"
     return ""
 

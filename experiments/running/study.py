@@ -6,33 +6,36 @@ config -> axes and units (checked, nothing computed) -> missing units computed a
 
 import dataclasses
 import hashlib
-import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import inspect
+import math
+import pkgutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
 
+from experiments.running import files as _files
+from experiments.running import legacy as _legacy
 from experiments.running import store as _store
 
 Place = dict[str, slice]
-
-# Configuration that changes no number: it is not part of a unit's identity. The grid is, axis value by axis value.
-NOT_SCIENCE = (
-    "grid", "ensemble", "figures", "force", "plan", "store", "shard", "checkpoint", "distributed",
-)  # fmt: skip
+Progress = Callable[[int], None]
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """A request that cannot be carried out; the message names the value and the remedy. Shown without traceback."""
+
+    code = 2  # of the command
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far one method's measurement is from its theory, over the cells of the grid.
+    """How far one protocol's measurement is from its theory, over the cells of the grid.
 
     Attributes:
         method: the name shown.
@@ -47,31 +50,81 @@ class Verdict:
     instances: int
 
 
-@dataclass(frozen=True)
 class Study:
-    """A study: pure functions of its configuration, and of its results.
+    """A study: functions of its configuration, and of its results. A subclass's docstring begins with its question.
 
     Attributes:
-        name: the module's name, also that of its schema and of conf/<name>.yaml.
-        axes: config -> coordinate values of every dimension, in order.
-        places: config -> which part of the axes each unit covers.
-        lanes: config, place -> number of training runs in the unit (for progress).
-        compute: config, place, progress(lanes done in this unit) -> arrays by name, with their dimensions.
-        finish: config, assembled data set -> the same with theory, units and descriptions added.
-        verdicts: finished data set -> one `Verdict` per method.
-        statuses: finished data set -> {method: array of status codes}.
-        figures: name -> function(finished data set) -> matplotlib figure.
+        Config: the dataclass of everything that may be configured, with defaults.
+        figures: name -> function(finished data set) -> matplotlib figure; a property where drawing has to be imported.
+        runs_along: the dimensions along which every value is a training run of its own (for progress).
     """
 
-    name: str
-    axes: Callable[[Any], dict[str, np.ndarray]]
-    places: Callable[[Any], list[Place]]
-    lanes: Callable[[Any, Place], int]
-    compute: Callable[[Any, Place, Callable[[int], None]], _store.Arrays]
-    finish: Callable[[Any, xr.Dataset], xr.Dataset]
-    verdicts: Callable[[xr.Dataset], list[Verdict]]
-    statuses: Callable[[xr.Dataset], dict[str, np.ndarray]]
-    figures: dict[str, Callable[[xr.Dataset], Any]] = field(default_factory=dict)
+    Config: ClassVar[type]
+    figures: Mapping[str, Callable[[xr.Dataset], Any]] = {}
+    runs_along: ClassVar[tuple[str, ...]] = ("instance",)
+
+    @property
+    def name(self) -> str:
+        """The name of the module that holds the study: that of its command, schema and presets."""
+        return _module(type(self)).rpartition(".")[2]
+
+    @property
+    def about(self) -> str:
+        """The docstring, which --help begins with."""
+        return inspect.cleandoc(type(self).__doc__ or "")
+
+    def __reduce__(self) -> tuple:
+        """Pickled by reference, as functions are, so that a launcher's process finds the study in its own module."""
+        return by_reference, (f"{_module(type(self))}:{type(self).__name__}",)
+
+    def in_its_module(self) -> "Study":
+        """The study as others import it, also where its module runs as a program."""
+        return self if type(self).__module__ != "__main__" else by_reference(*self.__reduce__()[1])
+
+    def axes(self, config: Any) -> dict[str, np.ndarray]:
+        """Coordinate values of every dimension, in order; every check of the configuration happens here."""
+        raise NotImplementedError
+
+    def places(self, config: Any) -> list[Place]:
+        """Which part of the axes each unit covers."""
+        raise NotImplementedError
+
+    def lanes(self, config: Any, place: Place) -> int:
+        """Training runs in a unit."""
+        axes = self.axes(config)
+        return math.prod(len(axes[dim][place.get(dim, slice(None))]) for dim in self.runs_along)
+
+    def compute(self, config: Any, place: Place, progress: Progress) -> _store.Arrays:
+        """A unit's arrays by name, with their dimensions; `progress(runs done in this unit)` on the way."""
+        raise NotImplementedError
+
+    def finish(self, config: Any, data: xr.Dataset) -> xr.Dataset:
+        """The assembled data set with theory, statistics, units and descriptions added."""
+        return data
+
+    def verdicts(self, data: xr.Dataset) -> list[Verdict]:
+        """The distance from theory, protocol by protocol."""
+        return []
+
+    def statuses(self, data: xr.Dataset) -> dict[str, np.ndarray]:
+        """Status codes of the training runs, protocol by protocol."""
+        if "protocol" not in data.status.dims:
+            return {"training": data.status.values}
+        return {str(name): data.status.sel(protocol=name).values for name in data.protocol.values}
+
+
+def _module(study: type[Study]) -> str:
+    """The module of a study, by the name under which others import it."""
+    own = study.__module__
+    if own != "__main__":
+        return own
+    spec = sys.modules[own].__spec__
+    return Path(sys.modules[own].__file__ or own).stem if spec is None else spec.name
+
+
+def by_reference(name: str) -> Study:
+    """The study that "module:Class" names."""
+    return pkgutil.resolve_name(name)()
 
 
 @dataclass(frozen=True)
@@ -100,7 +153,15 @@ def plain(config: Any) -> Any:
 
 def science(config: Any) -> dict[str, Any]:
     """The part of a configuration that decides the numbers (the axes are added unit by unit)."""
-    return {key: value for key, value in plain(config).items() if key not in NOT_SCIENCE}
+    steering = getattr(type(config), "STEERING", ())
+    return {key: _asked(value) for key, value in plain(config).items() if key not in steering}
+
+
+def _asked(value: Any) -> Any:
+    """Without `custom` where nothing custom is asked for: units from before there was such a key keep their names."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _asked(v) for key, v in value.items() if not (key == "custom" and v is None)}
 
 
 def units(study: Study, config: Any) -> list[Unit]:
@@ -110,9 +171,14 @@ def units(study: Study, config: Any) -> list[Unit]:
     out = []
     for place in study.places(config):
         own = {name: plain(values[place.get(name, slice(None))]) for name, values in axes.items()}
-        name = f"{study.name}-{_store.fingerprint({**base, 'axes': own})}"
+        name = f"{study.name}-{_store.fingerprint(_legacy.identity(base, own))}"
         out.append(Unit(place, name, study.lanes(config, place)))
     return out
+
+
+def identity(study: Study, config: Any) -> str:
+    """What tells one configuration's results from another's."""
+    return _store.fingerprint(_legacy.identity(science(config), plain(study.axes(config))))
 
 
 def shard(config: Any, every: list[Unit]) -> list[Unit]:
@@ -141,17 +207,19 @@ def gather(study: Study, config: Any, stores: list[_store.Units], every: list[Un
 
     Missing cells are NaN, status -1; they are listed in the attribute `missing`, never filled in.
     """
-    parts, missing = [], []
+    parts, missing, versions = [], [], set()
     for unit in every:
         found = next((store for store in stores if store.receipt(unit.name) is not None), None)
         if found is None:
             missing.append(unit)
         else:
-            parts.append((unit.place, found.read(unit.name)))
+            parts.append((unit.place, _legacy.modern_unit(found.read(unit.name))))
+            versions.add(_store.version(found.receipt(unit.name) or {}))
     if not parts:
         where_to = ", ".join(str(store.directory) for store in stores)
         raise UserError(f"{where_to} holds no finished unit of this configuration; run the study first.")
     data = study.finish(config, _store.assemble(parts, study.axes(config)))
+    data.attrs["versions"] = "; ".join(sorted(versions))
     if missing:
         data.attrs["missing"] = "\n".join(f"{unit.name}: {where(study, config, unit)}" for unit in missing)
     return data, missing
@@ -168,8 +236,8 @@ def writable(directory: Path) -> None:
     """Refuse an output directory that cannot be made or written to."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / f".probe.{os.getpid()}"
-        probe.write_bytes(b"")
+        probe = _files.temporary(directory / "probe")
+        probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
         raise UserError(

@@ -9,7 +9,7 @@ from typing import Any
 import netCDF4
 import numpy as np
 
-FORMAT = 2  # raise it when the same configuration means other numbers: older units are then recomputed
+FORMAT = 2  # of the file and its receipt
 
 Arrays = dict[str, tuple[tuple[str, ...], np.ndarray]]
 
@@ -36,6 +36,8 @@ def fault(content: bytes, identity: dict[str, Any]) -> str:
     """What is wrong with a unit's file; "" if it is the unit of this identity and its arrays fill their axes."""
     try:
         with netCDF4.Dataset("unit", mode="r", memory=content) as file:
+            if identity["format"] == 1:  # of version 0.1, which wrote nothing but the arrays
+                return "" if file.variables else "holds no array"
             for key in ("unit", "study", "format"):
                 found = getattr(file, key, None)
                 if found != str(identity[key]):

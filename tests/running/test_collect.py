@@ -1,5 +1,7 @@
 """Collecting: any number of jobs become one labelled data set, and what is missing stays missing and is named."""
 
+import functools
+
 import numpy as np
 import pytest
 import toy_study
@@ -8,13 +10,10 @@ from omegaconf import OmegaConf
 
 from experiments.collect import collect
 from experiments.collect import main as collect_main
-from experiments.linear import config as _schemas
+from experiments.running import config as _schemas
 from experiments.running.merging import positions, union
 
-
-@pytest.fixture(autouse=True)
-def toy_schema(monkeypatch):
-    monkeypatch.setitem(_schemas.SCHEMAS, "toy", toy_study.ToyConfig)
+collect = functools.partial(collect, own=(toy_study.STUDY,))
 
 
 def job(directory, computed=True, **changes):
@@ -47,7 +46,7 @@ def test_missing_cells_are_reported_and_never_filled(tmp_path, monkeypatch, caps
         job(tmp_path / str(i), shard__index=i, shard__count=3)
     monkeypatch.setattr("sys.argv", ["collect", str(tmp_path), "--output", str(tmp_path / "out")])
     with pytest.raises(SystemExit) as end:
-        collect_main()
+        collect_main(own=(toy_study.STUDY,))
     assert end.value.code == 1
     found = risks(tmp_path / "out")
     assert np.isnan(found).all(axis=1).tolist() == [False, True, False, False]
@@ -126,7 +125,7 @@ def collected(directory, monkeypatch, capsys, code=1):
     words = ["collect", str(directory / "in"), f"hydra.run.dir={directory / 'out'}", "--figures"]
     monkeypatch.setattr("sys.argv", words)
     with pytest.raises(SystemExit) as end:
-        collect_main()
+        collect_main(own=(toy_study.STUDY,))
     assert end.value.code == code
     np.testing.assert_array_equal(risks(directory / "out"), risks(directory / "in/good"))
     return capsys.readouterr().err
@@ -175,7 +174,7 @@ def test_a_job_of_version_0_1_is_named_with_that_version(two, monkeypatch, capsy
     (other / "units/toy-01234567890123456789.json").write_text('{"format": 1, "study": "toy"}')
     monkeypatch.setattr("sys.argv", ["collect", str(directory / "in"), "--output", str(directory / "out"), "--figures"])
     with pytest.raises(SystemExit):
-        collect_main()
+        collect_main(own=(toy_study.STUDY,))
     said = capsys.readouterr().err
     assert "no unit is finished of seed=5 (units of another version: 1 of tlx 0.1 (format 1" in said
 
@@ -189,7 +188,7 @@ def test_a_figure_that_fails_for_one_configuration_leaves_the_others(tmp_path, m
             raise ZeroDivisionError("cannot be drawn")
         return toy_study.draw(data)
 
-    monkeypatch.setitem(toy_study.STUDY.figures, "values", draw)
+    monkeypatch.setitem(toy_study.Toy.figures, "values", draw)
     data = collect([tmp_path / "in"], tmp_path / "out")
     assert data.seed.values.tolist() == [1, 3]
     assert "cannot be drawn" in data.attrs["omitted"]

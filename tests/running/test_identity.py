@@ -12,6 +12,7 @@ import pytest
 import toy_study
 import xarray as xr
 
+import tlx
 from experiments.running import unit_file
 from experiments.running.checkpoint import LABEL, Journal
 from experiments.running.store import Units
@@ -111,18 +112,34 @@ def test_a_malformed_receipt_is_named_and_its_unit_computed_again(done, capsys, 
     assert f"unit {a} has a damaged receipt" in said or f"unit {a} is of another version" in said
 
 
-def test_a_unit_of_version_0_1_is_refused_by_that_name(done, capsys):
+def older(path, **changes):
+    """The receipt as version 0.1 wrote it."""
+    return {key: value for key, value in json.loads(path.read_text()).items() if key not in ("tlx", "axes")} | changes
+
+
+def test_a_unit_of_version_0_1_is_read_and_that_is_said(done, capsys):
     directory, (a, *_), before = done
     path = directory / "units" / f"{a}.json"
-    old = {key: value for key, value in json.loads(path.read_text()).items() if key not in ("tlx", "axes")}
-    path.write_text(json.dumps(old | {"format": 1}))
-    assert f"unit {a} is of another version: tlx 0.1 (format 1;" in again(directory, 3, before, capsys)
-    path.rename(path.with_stem("toy-0123456789"))
-    assert Units(path.parent).other_versions(set()) == {}
-    path.with_stem("toy-0123456789").write_text(json.dumps(old | {"format": 1}))
-    (found,) = Units(path.parent).other_versions({"x"}).items()
-    assert found[0].startswith("tlx 0.1 ")
-    assert found[1] == 1
+    path.write_text(json.dumps(older(path, format=1)))
+    assert "1 finished units are of tlx 0.1 (format 1), and are read" in again(directory, 0, before, capsys)
+    with xr.open_dataset(directory / "results.nc") as data:
+        assert data.attrs["versions"] == "tlx 0.1 (format 1); tlx " + tlx.__version__ + " (format 2)"
+
+
+def test_a_unit_of_an_unknown_version_is_refused_by_its_name(done, capsys):
+    directory, (a, *_), before = done
+    path = directory / "units" / f"{a}.json"
+    path.write_text(json.dumps(older(path, format=3, tlx="9.9")))
+    assert f"unit {a} is of another version: tlx 9.9 (format 3)" in again(directory, 3, before, capsys)
+
+
+def test_units_of_other_versions_are_counted(done):
+    directory, (a, *_), _ = done
+    path = directory / "units" / f"{a}.json"
+    assert Units(path.parent).other_versions(()) == {}
+    path.with_stem("toy-0123456789").write_text(json.dumps(older(path, format=1)))
+    assert Units(path.parent).other_versions(()) == {"tlx 0.1 (format 1)": 1}
+    assert Units(path.parent).other_versions(["toy-0123456789"]) == {}
 
 
 def test_a_pipe_in_place_of_a_unit_does_not_hang(done):

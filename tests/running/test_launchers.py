@@ -148,14 +148,15 @@ def test_the_guide_and_the_templates_name_what_exists():
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from experiments.linear import config as _schemas
+    from experiments.phase_diagram import PhaseDiagram
+    from experiments.running.compose import register
 
-    _schemas.register()
+    register(PhaseDiagram())
     GlobalHydra.instance().clear()
     guide = (ROOT / "experiments/CLUSTER.md").read_text()
     keys = [*re.findall(r"`([a-z_]+\.[a-z_]+)[=`]", guide), "force", "plan", "store"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        overrides = ["hydra/launcher=slurm", "+device=shared_gpu"]
+        overrides = ["hydra/launcher=slurm", "device=shared_gpu"]
         config = compose("phase_diagram", overrides=overrides, return_hydra_config=True)
     assert config.hydra.launcher.additional_parameters.requeue
     assert config.hydra.job.env_set.XLA_PYTHON_CLIENT_PREALLOCATE == "false"

@@ -1,6 +1,5 @@
 """Units: resumed by what is missing, verified before they are believed, replaced only when all is ready."""
 
-import dataclasses
 import errno
 import itertools
 import json
@@ -125,7 +124,7 @@ def test_a_damaged_results_file_is_written_again_from_the_units(run, tmp_path):
     assert counted(tmp_path) == 12
 
 
-def test_force_computes_beside_and_replaces_at_the_end(run, tmp_path, monkeypatch):
+def test_force_computes_beside_and_replaces_at_the_end(run, tmp_path):
     run()
     store, old = tmp_path / "units", {}
     for name in names(tmp_path):
@@ -136,15 +135,14 @@ def test_force_computes_beside_and_replaces_at_the_end(run, tmp_path, monkeypatc
         if done > 5:
             raise KeyboardInterrupt
 
-    def compute(config, place, progress):
-        return toy_study.compute(config, place, lambda done: stop(next(count), 12))
-
     count = itertools.count(1)
-    study = dataclasses.replace(toy_study.STUDY, compute=compute)
-    monkeypatch.setattr(_job, "load", lambda name: study)
+
+    class Stopping(toy_study.Toy):
+        def compute(self, config, place, progress):
+            return super().compute(config, place, lambda done: stop(next(count), 12))
+
     with pytest.raises(KeyboardInterrupt):
-        run(force=True)
-    monkeypatch.undo()
+        run(force=True, study=Stopping())
     begun = counted(tmp_path)
     run(force=True)  # goes on from the units already computed again
     assert counted(tmp_path) < begun + 12

@@ -5,15 +5,15 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
-from experiments.linear import config as _schemas
+from experiments.running import config as _schemas
 from experiments.running import job as _job
 from experiments.running import store as _store
-from experiments.running import study as _study
 from experiments.running.signals import Stopped
 from experiments.running.study import Study, Verdict
 from tlx import ensemble
@@ -21,6 +21,9 @@ from tlx import ensemble
 
 @dataclass
 class ToyConfig(_schemas.StudyConfig):
+    # what only steers the toy is no part of a unit's name
+    STEERING: ClassVar = (*_schemas.StudyConfig.STEERING, "delay", "broken", "slow_call", "count_file", "units")
+
     study: str = "toy"
     units: int = 4
     lanes: int = 3
@@ -85,30 +88,31 @@ def draw(data):
     return figure
 
 
-STUDY = Study(
-    name="toy",
-    axes=axes,
-    places=lambda config: [{"unit": slice(i, i + 1)} for i in range(config.units)],
-    lanes=lambda config, place: config.lanes,
-    compute=compute,
-    finish=lambda config, data: data,
-    verdicts=lambda data: [Verdict("toy", np.zeros(1), str, 1)],
-    statuses=lambda data: {"toy": np.where(np.isnan(data.risk.values), -1, 0)},
-    figures={"values": draw},
-)
+class Toy(Study):
+    """A toy."""
 
-# what names a unit: nothing that only steers the toy; and the toy is found by its name, as studies are
-STEERING = ("delay", "broken", "slow_call", "count_file", "units")
-_science, _load = _study.science, _job.load
+    name = "toy"
+    Config = ToyConfig
+    figures: ClassVar = {"values": draw}
+    runs_along = ("lane",)
+
+    def axes(self, config):
+        return axes(config)
+
+    def places(self, config):
+        return [{"unit": slice(i, i + 1)} for i in range(config.units)]
+
+    def compute(self, config, place, progress):
+        return compute(config, place, progress)
+
+    def verdicts(self, data):
+        return [Verdict("toy", np.zeros(1), str, 1)]
+
+    def statuses(self, data):
+        return {"toy": np.where(np.isnan(data.risk.values), -1, 0)}
 
 
-def toy_science(config):
-    found = _science(config)
-    return {k: v for k, v in found.items() if k not in STEERING} if config.study == "toy" else found
-
-
-_study.science = toy_science
-_job.load = lambda name: STUDY if name == "toy" else _load(name)
+STUDY = Toy()
 
 
 def configured(**changes):
@@ -119,8 +123,8 @@ def configured(**changes):
     return config
 
 
-def run(directory, **changes):
-    return _job.run(configured(**{"figures": [], **changes}), Path(directory), "toy")
+def run(directory, study=STUDY, **changes):
+    return _job.run(study, configured(**{"figures": [], **changes}), Path(directory), "toy")
 
 
 def _value(text):
