@@ -19,7 +19,8 @@ from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress
-from tlx import ensemble, stats
+from tlx import stats
+from tlx.linear import lanes
 from tlx.linear.reports import ScratchReport, TransferReport
 from tlx.linear.setting import METHODS, LinearSetting
 from tlx.train import Status
@@ -79,13 +80,14 @@ class PhaseDiagram(LinearStudy):
     ) -> tuple[ScratchReport, TransferReport]:
         """What the engine reports of one unit's data sets, with axes (instance,), and pairs, (instance, theta)."""
         own = _grid.part(self.axes(config), place)
-        count = np.repeat(_linear.sample_counts(own["sample_ratio"], config.task.dim), len(own["instance"]))
-        return ensemble.run_nested(
-            *_linear.programs(config.engine),
-            {"instance": own["instance"].astype(np.int32), "num_samples": count},
+        return lanes.transfer_grid(
+            config.engine.value,
+            self.setting(config),
+            jax.random.key(config.seed),
+            own["instance"],
+            _linear.sample_counts(own["sample_ratio"], config.task.dim),
             own["theta"],
-            (self.setting(config), jax.random.key(config.seed)),
-            layout=_grid.layout(config.ensemble, len(count)),
+            layout=_grid.layout(config.ensemble, len(own["instance"])),
             progress=lambda done, total: progress(done * runs_per_data_set(config)),
         )
 

@@ -3,10 +3,8 @@
 python -m experiments.pretraining [overrides]
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,12 +18,9 @@ from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, Study, UserError, Verdict
-from tlx import _keys, ensemble, linalg, stats, theory
-from tlx.linear import data
-from tlx.linear import task as tasks
-from tlx.linear.engines import full
+from tlx import linalg, stats, theory
+from tlx.linear import lanes
 from tlx.networks import deep_linear
-from tlx.train import train
 
 ALIGNED = 0.99  # cosine from which a chain of depth >= 3 is compared with the aligned closed form
 
@@ -75,6 +70,10 @@ class Pretraining(Study):
                 config.optimizer.momentum != 0,
                 f"optimizer.momentum = {config.optimizer.momentum} must be 0 for the closed forms",
             ),
+            (
+                config.pretraining.mode.value == "limit",
+                "pretraining.mode = limit takes no steps to watch",
+            ),
             (config.num_records < 2, f"num_records = {config.num_records} must be at least 2"),
         ):
             if wrong:
@@ -92,13 +91,17 @@ class Pretraining(Study):
     def compute(self, config: PretrainingConfig, place: Place, progress: Progress) -> Arrays:
         """Pretrain one unit's networks."""
         instance = _grid.instances(config.ensemble)[place["instance"]]
-        curve, status, start = ensemble.run(
-            _program(record_steps(config)),
-            {"instance": instance.astype(np.int32)},
-            (_linear.setting(config), jax.random.key(config.seed)),
+        watched = lanes.pretraining_lanes(
+            "full",
+            _linear.setting(config),
+            jax.random.key(config.seed),
+            instance,
+            observe=observe,
+            record_at=record_steps(config),
             layout=_grid.layout(config.ensemble, len(instance)),
             progress=lambda done, total: progress(done),
         )
+        curve = {name: values[:, 0] for name, values in watched.curve.items()}  # of the only angle, 0
         per_layer = ("singular_value", "second_singular_value")
         arrays: Arrays = {
             name: (("instance", "step", "layer") if name in per_layer else ("instance", "step"), values)
@@ -106,8 +109,8 @@ class Pretraining(Study):
         }
         return {
             **arrays,
-            "status": (("instance",), status.astype(np.int8)),
-            "start_norm": (("instance",), start),
+            "status": (("instance",), watched.status[:, 0].astype(np.int8)),
+            "start_norm": (("instance",), curve.pop("start_norm")[:, 0]),
         }
 
     def finish(self, config: PretrainingConfig, results: xr.Dataset) -> xr.Dataset:
@@ -131,8 +134,8 @@ class Pretraining(Study):
         results.attrs["title"] = f"{_linear.title(config)}, α = {_linear.setting(config).init_scale:g}"
         compared = np.abs(difference.mean)[np.isfinite(difference.mean)]
         results.attrs["notes"] = (
-            f"largest |mean(|β|) - closed form|: {compared.max():.2g} (step size {rate:g}; the descent follows the flow to "
-            "first order in it)"
+            f"largest |mean(|β|) - closed form|: {compared.max():.2g} (step size {rate:g}; the descent follows the "
+            "flow to first order in it)"
             if compared.size
             else "no run got so far that there is a record to compare; raise optimizer.num_steps"
         )
@@ -170,29 +173,9 @@ def observe(weights: deep_linear.Weights, source: jax.Array) -> dict[str, jax.Ar
         "loss": jnp.sum((predictor - source) ** 2),
         "singular_value": jnp.stack([s[0] for s in spectra]),
         "second_singular_value": second,
+        "start_norm": _start_norm(weights, source),
         "imbalance": jnp.max(imbalance) if len(weights) > 1 else jnp.zeros(()),
     }
-
-
-@functools.cache
-def _program(records: tuple[int, ...]) -> Callable:
-    def one(shared: Any, lane: dict[str, jax.Array]) -> Any:
-        setting, base = shared
-        key = _keys.lane(base, lane["instance"])
-        spectrum = tasks.power_law_spectrum(setting.dim)
-        pair = tasks.linear_pair(key, 0.0, spectrum, source_norm=setting.source_norm)
-        weights = full.start(setting, _keys.named(_keys.named(key, "source"), "start"))
-        sample = data.population_moments(pair.source, spectrum)
-        result = train(
-            lambda w: data.squared_loss(deep_linear.predictor(w), sample),
-            weights,
-            setting.pretrain,
-            observe=lambda w: observe(w, pair.source),
-            record_at=records,
-        )
-        return result.curve, result.status, _start_norm(weights, pair.source)
-
-    return one
 
 
 def _start_norm(weights: deep_linear.Weights, source: jax.Array) -> jax.Array:

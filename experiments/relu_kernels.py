@@ -104,8 +104,10 @@ class ReluKernels(Study):
         data.alignment_source.attrs = {"long_name": "cosine of learned and source teacher's kernel"}
         lines = [
             f"relative population loss at the end: at most {float(end.source_loss.max()):.2g}.",
-            f"kernel alignment with the source teacher at the end: {float(end.alignment_source.mean()):.3f} on average, "
-            f"{float(end.alignment_source.min()):.3f} at worst ({float(data.alignment_source.isel(step=0).mean()):.3f} "
+            f"kernel alignment with the source teacher at the end: {float(end.alignment_source.mean()):.3f} on "
+            f"average, "
+            f"{float(end.alignment_source.min()):.3f} at worst "
+            f"({float(data.alignment_source.isel(step=0).mean()):.3f} "
             "before training); the published claim is 1.",
         ]
         data.attrs["notes"] = "\n".join([*lines, *_nonlinear.status_notes({"pretraining": data.status.values})])

@@ -20,7 +20,8 @@ from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, Verdict
-from tlx import ensemble, stats
+from tlx import stats
+from tlx.linear import lanes
 
 CELL = ("weight_decay", "sample_ratio")
 
@@ -66,11 +67,12 @@ class ScratchRisk(LinearStudy):
     def compute(self, config: ScratchRiskConfig, place: Place, progress: Progress) -> Arrays:
         """Train one unit's data sets, once per weight decay."""
         own = _grid.part(self.axes(config), place)
-        counts = _linear.sample_counts(own["sample_ratio"], config.task.dim)
-        report = ensemble.run(
-            _linear.scratch_program(config.engine),
-            {"instance": own["instance"].astype(np.int32), "num_samples": np.repeat(counts, len(own["instance"]))},
-            (self.setting(config), jax.random.key(config.seed)),
+        report = lanes.scratch_lanes(
+            config.engine.value,
+            self.setting(config),
+            jax.random.key(config.seed),
+            own["instance"],
+            _linear.sample_counts(own["sample_ratio"], config.task.dim),
             layout=_grid.layout(config.ensemble, len(own["instance"])),
             progress=lambda done, total: progress(done * len(config.scratch.weight_decays)),
         )

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import full_linear, growth, relu
 from tlx import ensemble
+from tlx.ensemble import program
 from tlx.networks import deep_linear
 
 pytestmark = pytest.mark.alone
@@ -100,9 +101,9 @@ def test_relu_steps_reach_a_share_of_the_matrix_product_peak_of_one_core():
 def test_many_small_lanes_run_as_fast_as_few_and_with_the_same_program():
     shape = {"dim": 8, "depth": 2, "width": 8, "num_samples": 16}
     growth.run_full(shape, 50, 1000)
-    programs = ensemble._mapped.cache_info().misses
+    programs = program.mapped.cache_info().misses
     growth.run_full(shape, 50, 8000)
-    assert ensemble._mapped.cache_info().misses == programs
+    assert program.mapped.cache_info().misses == programs
 
     def kept():
         few = best(lambda: growth.run_full(shape, 50, 1000), 4) / 1000

@@ -1,18 +1,13 @@
 """From the configuration of a linear study to the frozen settings that tlx takes, checked before any compute."""
 
-import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
 
 from experiments.linear import config as _schemas
 from experiments.running import grid as _grid
 from experiments.running.study import UserError
-from tlx import _keys
-from tlx.linear.engines import flow, full, spectral
 from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer
 
@@ -90,33 +85,6 @@ def sample_ratios(value: Any, dim: int) -> np.ndarray:
 def sample_counts(ratios: np.ndarray, dim: int) -> np.ndarray:
     """Samples at each ratio: n = round(ratio d), at least 1."""
     return np.maximum(np.rint(ratios * dim), 1).astype(np.int32)
-
-
-def engine_of(engine: _schemas.Engine) -> Any:
-    """The engine's module."""
-    return {"full": full, "spectral": spectral, "flow": flow}[engine.value]
-
-
-@functools.cache
-def programs(engine: _schemas.Engine) -> tuple[Callable, Callable]:
-    """The two functions of an engine as `ensemble.run_nested` takes them (cached: one object, one compilation)."""
-    module = engine_of(engine)
-
-    def prepare(shared: Any, lane: dict[str, jax.Array]) -> Any:
-        setting, key = shared
-        return module.prepare(setting, _keys.lane(key, lane["instance"]), lane["num_samples"])
-
-    def transfer(shared: Any, prepared: Any, overlap_angle: jax.Array) -> Any:
-        return module.transfer(shared[0], prepared, overlap_angle)
-
-    return prepare, transfer
-
-
-@functools.cache
-def scratch_program(engine: _schemas.Engine) -> Callable:
-    """Training from scratch alone, as `ensemble.run` takes it."""
-    prepare, _ = programs(engine)
-    return lambda shared, lane: prepare(shared, lane)[1]
 
 
 def title(config: _schemas.LinearStudyConfig) -> str:

@@ -10,6 +10,7 @@ from experiments.linear.config import Engine, LinearStudyConfig
 from experiments.running import estimates as _estimates
 from experiments.running import grid as _grid
 from experiments.running.study import Place, Study, Verdict
+from tlx.linear.engines import engine
 from tlx.linear.setting import LinearSetting
 from tlx.train import Status
 
@@ -22,9 +23,7 @@ class LinearStudy(Study):
     def setting(self, config: LinearStudyConfig) -> LinearSetting:
         """The frozen settings, refused where the engine cannot do them."""
         setting = _linear.setting(config)
-        check = getattr(_linear.engine_of(config.engine), "check", None)
-        if check is not None:
-            check(setting)
+        engine(config.engine.value).check(setting)
         return setting
 
     def places(self, config: LinearStudyConfig) -> list[Place]:

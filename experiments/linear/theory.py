@@ -27,11 +27,6 @@ class Draws(NamedTuple):
     instances: int
 
 
-def source_ratio(setting: LinearSetting) -> float:
-    """n_s / d, of whole samples; inf for the population source."""
-    return np.inf if setting.source_samples is None else setting.source_samples / setting.dim
-
-
 def whole_ratio(setting: LinearSetting, ratios: np.ndarray) -> np.ndarray:
     """n / d as it is after rounding to whole samples."""
     return sample_counts(ratios, setting.dim) / setting.dim
@@ -54,7 +49,7 @@ def isotropic(setting: LinearSetting, grids: list[Grid]) -> list[Rows]:
 
 def _isotropic_rows(setting: LinearSetting, angle: jax.Array, gamma: jax.Array) -> jax.Array:
     """Scratch, linear transfer, fine-tuning and its published form at points (angle, n/d): (4, points)."""
-    source = {"source_ratio": source_ratio(setting), "source_noise_std": setting.source_noise_std}
+    source = {"source_ratio": setting.source_ratio, "source_noise_std": setting.source_noise_std}
     norms = {"target_norm": setting.target_norm, "source_norm": setting.source_norm}
     scratch = theory.scratch_risk(gamma, setting.noise_std, target_norm=setting.target_norm, dim=setting.dim)
     linear = linear_transfer(setting, angle, gamma * setting.dim, setting.ridges[0])
@@ -70,14 +65,14 @@ def linear_transfer(setting: LinearSetting, angle, count, ridge) -> jax.Array:
         return without_hidden_layer(setting, count / setting.dim, ridge)
     # the probe's feature is s^(L-1) u with s^L = |beta_pre|: a ridge on its coefficient acts on the unit feature
     # as ridge / s^(2L-2); at ridge 0 the scale does not matter
-    norm = theory.pretrained_norm(source_ratio(setting), setting.source_noise_std, source_norm=setting.source_norm)
+    norm = theory.pretrained_norm(setting.source_ratio, setting.source_noise_std, source_norm=setting.source_norm)
     return theory.linear_transfer_risk(
         angle,
         setting.noise_std,
         num_samples=count,
         ridge=ridge / norm ** (2 - 2 / depth),
         target_norm=setting.target_norm,
-        source_ratio=source_ratio(setting),
+        source_ratio=setting.source_ratio,
         source_noise_std=setting.source_noise_std,
         source_norm=setting.source_norm,
         dim=None if setting.source_samples is None else setting.dim,  # it matters to a finite source alone

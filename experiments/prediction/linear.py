@@ -1,8 +1,6 @@
 """Deep linear pairs: measured risks and feature scores of each task, the distances between its laws, and theory."""
 
-import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -10,77 +8,53 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.linear import setting as _linear
-from experiments.linear.config import Engine
-from experiments.linear.theory import source_ratio
 from experiments.prediction import tasks as tasks
 from experiments.prediction.config import PredictorsConfig
 from experiments.prediction.rank_table import DISTANCES
 from experiments.prediction.tasks import Task
 from experiments.running import grid as _grid
 from experiments.running.study import Progress
-from tlx import _keys, discrepancy, ensemble, feature_scores, theory
+from tlx import discrepancy, feature_scores, theory
 from tlx.discrepancy import LinearLaw
-from tlx.linear import chain as spectral
-from tlx.linear import data
-from tlx.linear.engines import samples as _samples
+from tlx.linear import pairs
 from tlx.linear.setting import METHODS
 
 SCORES = ("log_me", "h_score", "linear_mse")
 RENYI_ORDER = 0.5
 
 
-@functools.cache
-def program(engine: Engine, rows: int) -> Callable:
-    """One lane, as `ensemble.run` takes it: train the pair, and look at the learned feature on the target sample."""
-    module = _linear.engine_of(engine)
-
-    def lane(shared: Any, task: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        setting, key = shared
-        setting = dataclasses.replace(setting, noise_std=task["noise"], target_norm=task["norm"])
-        key = _keys.lane(key, task["draw"], task["instance"])
-        prepared, scratch = module.prepare(setting, key, task["num_samples"])
-        report = module.transfer(setting, prepared, task["theta"])
-        pair = _samples.pair(setting, prepared.samples, task["theta"])
-        if engine is Engine.flow:
-            learned = module.pretrain(setting, prepared.samples, pair.source)
-        else:
-            learned = spectral.predictor(module.pretrain(setting, prepared, pair.source).params, setting.depth)
-        direction = learned / jnp.linalg.norm(learned)
-        sample = (_keys.named(prepared.samples.own, "target data"), pair.target, pair.spectrum, setting.noise_std, rows)
-        inputs, labels = data.draw(*sample)
-        return {
-            "risk": jnp.stack([scratch.risk[0], report.linear_transfer_risk[0], report.fine_tuning_risk]),
-            "status": jnp.stack([scratch.status[0], report.linear_transfer_status, report.fine_tuning_status]),
-            "overlap": (direction @ pair.target) ** 2 / (pair.target @ pair.target),
-            "feature": inputs @ direction,
-            "labels": labels,
-        }
-
-    return lane
-
-
 def measure(config: PredictorsConfig, chosen: list[Task], every: list[Task], progress: Progress) -> Any:
     """Risks (method, task, instance), statuses, overlap and the three feature scores of some tasks."""
     instance = _grid.instances(config.ensemble).astype(np.int32)
-    lanes = {name: np.repeat(values, len(instance)) for name, values in tasks.columns(chosen).items()}
-    lanes["instance"] = np.tile(instance, len(chosen))
-    out = ensemble.run(
-        program(config.engine, max(task.num_samples for task in every)),
-        lanes,
-        (_linear.setting(config), jax.random.key(config.seed)),
-        layout=_grid.layout(config.ensemble, len(lanes["instance"])),
+    columns = {name: values[:, None] for name, values in tasks.columns(chosen).items()}
+    found = pairs.pair_lanes(
+        config.engine.value,
+        _linear.setting(config),
+        jax.random.key(config.seed),
+        pairs.Pairs(
+            draw=columns["draw"],
+            instance=instance,
+            overlap_angle=columns["theta"],
+            target_norm=columns["norm"],
+            noise_std=columns["noise"],
+            num_samples=columns["num_samples"],
+        ),
+        rows=max(task.num_samples for task in every),
+        layout=_grid.layout(config.ensemble, len(chosen) * len(instance)),
         progress=lambda done, total: progress(3 * done),
     )
-    shape = (len(chosen), len(instance))
     scored = [
-        scores(feature[:count, None], labels[:count])
-        for feature, labels, count in zip(out["feature"], out["labels"], lanes["num_samples"], strict=True)
+        [scores(f[:count, None], y[:count]) for f, y in zip(features, labels, strict=True)]
+        for features, labels, (count,) in zip(found.feature, found.labels, columns["num_samples"], strict=True)
     ]
+    scratch, moved = found.scratch, found.transfer
+    risk = [scratch.risk[..., 0], moved.linear_transfer_risk[..., 0], moved.fine_tuning_risk]
+    status = [scratch.status[..., 0], moved.linear_transfer_status, moved.fine_tuning_status]
     return {
-        "risk": np.moveaxis(out["risk"].reshape(*shape, -1), -1, 0),
-        "status": np.moveaxis(out["status"].reshape(*shape, -1), -1, 0).astype(np.int8),
-        "overlap": out["overlap"].reshape(shape),
-        "score": np.moveaxis(np.asarray(scored).reshape(*shape, -1), -1, 0),
+        "risk": np.stack(risk),
+        "status": np.stack(status).astype(np.int8),
+        "overlap": found.overlap,
+        "score": np.moveaxis(np.asarray(scored), -1, 0),
     }
 
 
@@ -144,7 +118,7 @@ def risks(
     """(method, ...) mean risks: at this dimension, or (`exact` False) in the limit of n and d."""
     setting = _linear.setting(config)
     dim = setting.dim
-    source = {"source_ratio": source_ratio(setting), "source_noise_std": setting.source_noise_std}
+    source = {"source_ratio": setting.source_ratio, "source_noise_std": setting.source_noise_std}
     options = {**source, "source_norm": setting.source_norm, "depth": setting.depth}
     options.update(target_norm=norm, dim=float(dim) if exact else None)
     ratio = np.asarray(counts, float) / dim

@@ -35,7 +35,7 @@ def show(study: Study, config: Any, store: _store.Units, every: list[Unit], mine
         _console.say(f"  ... and {len(todo) - SHOWN} more")
     rehearsed, arrays = _rehearse(study, config, (todo or mine)[0])
     _memory(config, rehearsed, arrays, len(every))
-    _time(store, config, mine, todo, rehearsed, (todo or mine)[0].lanes)
+    _time(store, mine, todo)
 
 
 def _rehearse(study: Study, config: Any, unit: Unit) -> tuple[list[ensemble.Rehearsed], _store.Arrays]:
@@ -63,28 +63,16 @@ def _memory(config: Any, rehearsed: list[ensemble.Rehearsed], arrays: _store.Arr
         )
 
 
-def _time(
-    store: _store.Units,
-    config: Any,
-    mine: list[Unit],
-    todo: list[Unit],
-    rehearsed: list[ensemble.Rehearsed],
-    lanes: int,
-) -> None:
+def _time(store: _store.Units, mine: list[Unit], todo: list[Unit]) -> None:
     receipts = [r for unit in mine if (r := store.receipt(unit.name)) is not None]
     left = sum(unit.lanes for unit in todo)
     if receipts:
         rate = sum(r["seconds"] for r in receipts) / max(sum(r["lanes"] for r in receipts), 1)
         _console.say(f"time: about {_duration(left * rate)} by the finished units ({rate:.3g} s a run)")
         return
-    steps = getattr(getattr(config, "optimizer", None), "num_steps", 1)
-    once = sum(run.lanes * run.work.once / len(run.layout.devices) for run in rehearsed) * left / lanes
-    longest = (
-        once + sum(run.lanes * run.work.per_step / len(run.layout.devices) for run in rehearsed) * steps * left / lanes
-    )
     _console.say(
-        f"time: {_duration(once)} to {_duration(longest)}, compilation aside: the latter if every run takes all its "
-        f"{steps} steps (operations counted at the rates of CPU cores; the first finished unit gives a measured rate)"
+        f"time: not known for these {left} runs before one unit is finished; start the command, stop it with Ctrl-C after "
+        "its first unit (which is kept) and ask again"
     )
 
 

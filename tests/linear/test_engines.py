@@ -8,18 +8,15 @@ import numpy as np
 import pytest
 
 from tlx.linear import steps as pace
-from tlx.linear.engines import flow, full, spectral
+from tlx.linear.engines import engine
 from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer, Status
-
-ENGINES = {"full": full, "spectral": spectral, "flow": flow}
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def lane(name, setting, key, num_samples, angle):
-    engine = ENGINES[name]
-    prepared, scratch = engine.prepare(setting, key, num_samples)
-    return scratch, engine.transfer(setting, prepared, angle)
+    prepared, scratch = engine(name).prepare(setting, key, num_samples)
+    return scratch, engine(name).transfer(setting, prepared, angle)
 
 
 def setting(**changes):
@@ -134,9 +131,9 @@ def test_momentum_and_time_are_counted_as_the_flow_does():
         setting(times=(2.0, 1.0))
 
 
-@pytest.mark.parametrize("engine", ["spectral", "flow"])
-def test_refusals_name_the_engine_that_can(engine):
-    module = ENGINES[engine]
+@pytest.mark.parametrize("name", ["spectral", "flow"])
+def test_refusals_name_the_engine_that_can(name):
+    module = engine(name)
     with pytest.raises(ValueError, match=r"adam.*engine=full"):
         module.check(setting(fine_tune=Optimizer(name="adam")))
     with pytest.raises(ValueError, match=r"init_scale = 0\.5.*engine=full"):
@@ -146,6 +143,6 @@ def test_refusals_name_the_engine_that_can(engine):
 
 
 def test_spectral_takes_a_wide_open_start_that_is_a_chain():
-    spectral.check(setting(start="balanced", init_scale=0.5))
+    engine("spectral").check(setting(start="balanced", init_scale=0.5))
     with pytest.raises(ValueError, match="engine=full"):
-        flow.check(setting(start="balanced", init_scale=0.5))
+        engine("flow").check(setting(start="balanced", init_scale=0.5))

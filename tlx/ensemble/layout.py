@@ -10,6 +10,8 @@ from tlx._checks import check_count, require
 
 LANES_PER_CPU_CALL = 64  # most lanes a CPU device runs in one compiled call, by default
 LANES_PER_ACCELERATOR_CALL = 4096  # upper bound there; memory usually binds first
+# Of what a device says it has. On a GPU that is JAX's pool, by default three quarters of the card already.
+MEMORY_SHARE = {"gpu": 0.95, "tpu": 0.9}
 
 
 class Layout(NamedTuple):
@@ -70,7 +72,8 @@ def make_layout(
 ) -> Layout:
     """The layout for `num_lanes` lanes on these devices (default: all there are); see `Layout` for the rest.
 
-    `memory` defaults to three quarters of an accelerator's memory, and to no limit on a CPU.
+    `memory` defaults to most of what an accelerator says it has (`MEMORY_SHARE`), and to no limit where it says
+    nothing: on a CPU, and on devices that cannot be reached (`tlx.ensemble.devices_of`).
     """
     check_count("number of lanes", num_lanes, remedy="The grid is empty.")
     devices = tuple(jax.devices() if devices is None else devices)
@@ -86,13 +89,23 @@ def make_layout(
     check_count("lanes together", together)
     if per_call is None:
         per_call = LANES_PER_CPU_CALL if paced else together
+        if on_cpu and together == 1 and not paced:  # several processes: all take the same calls, never a lane a call
+            per_call = min(share, LANES_PER_CPU_CALL)
     check_count("lanes per call", per_call)
     require(
         per_call % together == 0,
         f"lanes per call = {per_call} is not a multiple of lanes together = {together}; make it one.",
     )
     if memory is None and not on_cpu:
-        limit = (devices[0].memory_stats() or {}).get("bytes_limit")
-        memory = None if limit is None else int(0.75 * limit)
+        memory = _memory_of(devices[0])
     require(memory is None or memory > 0, f"memory = {memory} bytes holds no lane; give more, or None.")
     return Layout(devices, together, per_call, memory, paced)
+
+
+def _memory_of(device: Any) -> int | None:
+    """Bytes that lanes may take on an accelerator; None where the device cannot be asked."""
+    try:
+        limit = (device.memory_stats() or {}).get("bytes_limit")
+    except (jax.errors.JaxRuntimeError, NotImplementedError):  # a device to compile for, not to run on
+        return None
+    return None if limit is None else int(MEMORY_SHARE.get(device.platform, 0.75) * limit)

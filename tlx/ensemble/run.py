@@ -1,4 +1,4 @@
-"""Thousands of lanes from a function of one: the only module that knows a batch exists.
+"""Thousands of lanes from a function of one: how they are run, call by call.
 
 How many lanes step together is a property of the device, never of the science. A CPU core is fastest with one
 lane at a time (its weights stay in cache, and a lane that has converged really stops), so lanes are spread over
@@ -6,7 +6,6 @@ the CPU devices and run one after another on each; an accelerator wants as many 
 same lane gives the same result, to rounding, alone or in any batch, chunk size or device count.
 """
 
-import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,18 +14,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jaxtyping import PyTree
 
 from tlx._checks import require
 from tlx.ensemble import watch as _watch
-from tlx.ensemble import work as _work
-from tlx.ensemble.layout import Layout as Layout
-from tlx.ensemble.layout import make_layout as make_layout
-from tlx.ensemble.layout import use_cpu_cores as use_cpu_cores
+from tlx.ensemble.compiled import compile_lanes, fitted, peak_bytes
+from tlx.ensemble.layout import Layout, make_layout
+from tlx.ensemble.program import LANES, mesh, nested, program
 from tlx.ensemble.watch import Rehearsed
-from tlx.ensemble.watch import journal as journal
-from tlx.ensemble.watch import rehearsal as rehearsal
 
 CALL_SECONDS = 0.2  # what a call should take where that is free: the resolution of progress and of interrupts
 CALL_BYTES = 2**24  # of lanes, copied at every call
@@ -58,8 +54,8 @@ def run(
         len(lengths) == 1 and None not in lengths, f"lanes have leading axes {lengths}; they must share one length."
     )
     (total,) = lengths
-    layout, program = _fitted(function, _roomy(layout or make_layout(total), lanes), shared, lanes)
-    structure = jax.eval_shape(_program(function, layout), shared, *_chunk(lanes, layout, 0, 1))
+    layout, call_program = fitted(function, _roomy(layout or make_layout(total), lanes), shared, lanes)
+    structure = jax.eval_shape(program(function, layout), shared, *_chunk(lanes, layout, 0, 1))
     if (rehearsed := _watch.rehearsed()) is not None:
         rehearsed.append(_rehearse(function, layout, shared, lanes))
         return jax.tree.map(lambda leaf: np.zeros((total, *leaf.shape[1:]), leaf.dtype), structure)
@@ -70,7 +66,7 @@ def run(
     groups = 1 if layout.paced else layout.per_call // layout.together
     while begin < total:
         start = time.perf_counter()
-        result = jax.block_until_ready(program(shared, *_chunk(lanes, layout, begin, groups)))
+        result = jax.block_until_ready(call_program(shared, *_chunk(lanes, layout, begin, groups)))
         seconds = time.perf_counter() - start
         pieces.append([_own_rows(_on_host(leaf), layout, groups) for leaf in jax.tree.leaves(result)])
         begin = min(begin + groups * layout.together * len(layout.devices), total)
@@ -114,7 +110,7 @@ def _chunk(lanes: PyTree, layout: Layout, begin: int, groups: int) -> tuple[PyTr
     total, own = jax.tree.leaves(lanes)[0].shape[0], groups * layout.together
     rows = np.arange(len(layout.devices))[:, None] * own + np.minimum(np.arange(layout.per_call), own - 1)[None, :]
     index = np.minimum(begin + rows.ravel(), total - 1)
-    sharding = NamedSharding(_mesh(layout), PartitionSpec("lanes"))
+    sharding = NamedSharding(mesh(layout), LANES)
 
     def placed(leaf):
         rows = leaf[index]
@@ -140,61 +136,9 @@ def _on_host(leaf: jax.Array) -> np.ndarray:
     return np.asarray(multihost_utils.process_allgather(leaf, tiled=True))
 
 
-def _compiled(program: Callable, layout: Layout, shared: PyTree, lanes: PyTree) -> Any:
-    """One call compiled ahead of time, as a function of its leaves (checked containers take no abstract leaves)."""
-    leaves, structure = jax.tree.flatten((shared, *_chunk(lanes, layout, 0, 1)))
-    return jax.jit(lambda leaves: program(*jax.tree.unflatten(structure, leaves))).lower(leaves).compile()
-
-
-def _bytes(compiled: Any) -> int:
-    """What a compiled call takes on a device: arguments, results and what is needed in between."""
-    found = compiled.memory_analysis()
-    parts = ("argument_size_in_bytes", "output_size_in_bytes", "temp_size_in_bytes")
-    return sum(getattr(found, part, 0) for part in parts)
-
-
 def _rehearse(function: Callable, layout: Layout, shared: PyTree, lanes: PyTree) -> Rehearsed:
-    compiled = _compiled(_program(function, layout), layout, shared, lanes)
-    work = _work.of(function, shared, jax.tree.map(lambda leaf: leaf[0], lanes))
-    return Rehearsed(jax.tree.leaves(lanes)[0].shape[0], layout, _bytes(compiled), work)
-
-
-_fits: dict[Any, tuple[Layout, Any]] = {}  # compiled programs that obey a memory limit, by function, layout and shapes
-
-
-def _fitted(function: Callable, layout: Layout, shared: PyTree, lanes: PyTree) -> tuple[Layout, Callable]:
-    """The layout with as many lanes together as its memory holds (judged by compiling), and its program."""
-    if layout.memory is None:
-        return layout, _program(function, layout)
-    leaves, structure = jax.tree.flatten((shared, lanes))
-    key = (function, layout, structure, tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves))
-    if key not in _fits:
-        _fits[key] = _fit(function, layout, shared, lanes)
-    return _fits[key]
-
-
-def _call(compiled: Any, shared: PyTree, chunk: PyTree, groups: np.integer) -> PyTree:
-    return compiled(jax.tree.leaves((shared, chunk, groups)))
-
-
-def _fit(function: Callable, layout: Layout, shared: PyTree, lanes: PyTree) -> tuple[Layout, Callable]:
-    while True:
-        compiled = _compiled(_program(function, layout), layout, shared, lanes)
-        needed = _bytes(compiled)
-        if needed <= layout.memory:
-            return layout, functools.partial(_call, compiled)
-        require(
-            layout.per_call > 1,
-            f"one lane takes {needed / 1e9:.3g} GB on a device, more than the {layout.memory / 1e9:.3g} GB allowed: "
-            "raise the memory limit (ensemble.memory_gb), or make the lane smaller.",
-        )
-        if layout.paced:  # room for many lanes in a call is a convenience
-            layout = layout._replace(per_call=layout.together, paced=False)
-            continue
-        fewer = max(1, min(int(layout.per_call * layout.memory / needed), layout.per_call - 1))
-        layout = layout._replace(together=min(layout.together, fewer), per_call=fewer)
-        if layout.per_call % layout.together:
-            layout = layout._replace(per_call=layout.together)
+    needed = peak_bytes(compile_lanes(function, lanes, shared, layout=layout))
+    return Rehearsed(jax.tree.leaves(lanes)[0].shape[0], layout, needed)
 
 
 def run_nested(
@@ -220,63 +164,5 @@ def run_nested(
     length = jax.tree.leaves(outer)[0].shape[0]
     layout = layout or make_layout(length)
     side_by_side = layout.devices[0].platform != "cpu"
-    both = _nested(prepare, function, side_by_side)
+    both = nested(prepare, function, side_by_side)
     return run(both, outer, (shared, inner), layout=layout, progress=progress)
-
-
-@functools.lru_cache(maxsize=64)
-def _nested(prepare: Callable, function: Callable, side_by_side: bool) -> Callable:
-    def both(arguments, outer_lane):
-        shared, inner = arguments
-        prepared, report = prepare(shared, outer_lane)
-        one = functools.partial(function, shared, prepared)
-        return report, (jax.vmap(one)(inner) if side_by_side else jax.lax.map(one, inner))
-
-    return both
-
-
-def _mesh(layout: Layout) -> jax.sharding.Mesh:
-    return jax.make_mesh((len(layout.devices),), ("lanes",), devices=layout.devices, axis_types=(AxisType.Auto,))
-
-
-def _program(function: Callable, layout: Layout) -> Callable:
-    """The compiled form: lanes split over the mesh, and on each device run in groups of `together`."""
-    return _mapped(function, layout._replace(memory=None, paced=False))
-
-
-@functools.lru_cache(maxsize=64)
-def _mapped(function: Callable, layout: Layout) -> Callable:
-    together = layout.together
-
-    def on_device(shared, lanes, groups):
-        one = functools.partial(function, shared)
-        several = jax.jit(one if together == 1 else jax.vmap(one), inline=True)  # traced once, for shapes and program
-
-        def group_of(group):
-            if together == 1:
-                return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, group, keepdims=False), lanes)
-            return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, group * together, together), lanes)
-
-        def put(whole, part, group):
-            part = part[None] if together == 1 else part
-            return jax.lax.dynamic_update_slice_in_dim(whole, part, group * together, 0)
-
-        def step(group, results):
-            return jax.tree.map(lambda whole, part: put(whole, part, group), results, several(group_of(group)))
-
-        def empty(leaf):
-            return jnp.zeros((layout.per_call, *(leaf.shape if together == 1 else leaf.shape[1:])), leaf.dtype)
-
-        shapes = jax.eval_shape(several, jax.eval_shape(group_of, groups))
-        # a traced count of groups: one program runs any number of lanes
-        return jax.lax.fori_loop(0, groups, step, jax.tree.map(empty, shapes))
-
-    spec = PartitionSpec("lanes")
-    sharded = jax.shard_map(
-        on_device,
-        mesh=_mesh(layout),
-        in_specs=(PartitionSpec(), spec, PartitionSpec()),
-        out_specs=spec,
-        check_vma=False,
-    )
-    return jax.jit(sharded)

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from tlx.ensemble.work import Work
-
 
 @runtime_checkable
 class Journal(Protocol):
@@ -40,12 +38,11 @@ def journal(keeper: Journal) -> Iterator[None]:
 
 
 class Rehearsed(NamedTuple):
-    """What a `run` would do: its lanes and layout, the bytes of one compiled call on a device, the work of one lane."""
+    """What a `run` would do: its lanes and layout, and the bytes of one compiled call on a device."""
 
     lanes: int
     layout: Any
     bytes_per_call: int
-    work: Work
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from tlx.linear import data as data
 from tlx.linear import engines as engines
 from tlx.linear import flow_end as flow_end
 from tlx.linear import flow_path as flow_path
+from tlx.linear import lanes as lanes
+from tlx.linear import pairs as pairs
 from tlx.linear import probe as probe
 from tlx.linear import reports as reports
 from tlx.linear import setting as setting

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from tlx import linalg
 from tlx._checks import check_positive, check_range, require
 from tlx.linear.data import Moments
 from tlx.networks import deep_linear
@@ -68,7 +69,7 @@ def decompose(data: Moments) -> Decomposition:
     and in b, which would drift under training. They are zeroed by count, not by a threshold: near n = d true
     eigenvalues, of size 1/d^2, lie below any threshold that would catch the rounding of the false ones.
     """
-    eigenvalues, basis = jnp.linalg.eigh(data.covariance, symmetrize_input=False)
+    eigenvalues, basis = linalg.eigh(data.covariance)
     (dim,) = eigenvalues.shape
     null = jnp.arange(dim, dtype=data.num_samples.dtype) < dim - data.num_samples
     eigenvalues = jnp.where(null, 0, jnp.maximum(eigenvalues, 0))

@@ -5,7 +5,8 @@ step costs O(d^2) whatever n is, one compiled program serves every sample size, 
 same expression with the covariance in place of A. The gradients are those of the data to rounding.
 """
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,16 +22,20 @@ class Moments(NamedTuple):
     """Second moments of a labelled sample, or of a population (then num_samples is inf).
 
     Attributes:
-        covariance: A = X^T X / n, shape (d, d).
+        covariance: A = X^T X / n, shape (d, d); of a population with independent inputs its diagonal alone, (d,).
         cross: b = X^T y / n, shape (d,).
         label_power: c = |y|^2 / n.
         num_samples: n.
     """
 
-    covariance: Float[Array, "d d"]
+    covariance: Float[Array, "d d"] | Float[Array, " d"]
     cross: Float[Array, " d"]
     label_power: Float[Array, ""]
     num_samples: Float[Array, ""]
+
+    def times(self, vectors: Array) -> Array:
+        """A v for a vector (d,) or for the columns of (d, k)."""
+        return _product(self.covariance, vectors)
 
 
 def draw_block(
@@ -98,12 +103,40 @@ def sample_moments(
 def population_moments(
     task: Float[Array, " d"], spectrum: Float[Array, " d"], noise_std: float | Array = 0.0
 ) -> Moments:
-    """Moments of the whole distribution: A = diag(spectrum), b = A beta, c = beta^T A beta + noise_std^2."""
+    """Moments of the whole distribution: A = diag(spectrum), b = A beta, c = beta^T A beta + noise_std^2.
+
+    The covariance is given by its diagonal, so that a step on the population costs O(d) where a sample's costs O(d^2).
+    """
     cross = spectrum * task
     power = task @ cross + jnp.asarray(noise_std, task.dtype) ** 2
-    return Moments(jnp.diag(spectrum), cross, power, jnp.asarray(jnp.inf, task.dtype))
+    return Moments(spectrum, cross, power, jnp.asarray(jnp.inf, task.dtype))
 
 
 def squared_loss(predictor: Float[Array, " d"], data: Moments) -> Float[Array, ""]:
     """(1/n)|X beta - y|^2 from the moments. Rounding limits it to about 1e-7 of label_power in float32."""
-    return predictor @ (data.covariance @ predictor) - 2 * (data.cross @ predictor) + data.label_power
+    return _power(predictor, data.covariance) - 2 * (data.cross @ predictor) + data.label_power
+
+
+def _product(covariance: Array, vectors: Array) -> Array:
+    if covariance.ndim == 2:
+        return covariance @ vectors
+    return covariance * vectors if vectors.ndim == 1 else covariance[:, None] * vectors
+
+
+@jax.custom_jvp
+def _power(vector: Array, covariance: Array) -> Array:
+    """v^T A v for symmetric A. Its gradient 2 A v reads the matrix once; autodiff would read it as A and as A^T."""
+    return vector @ _product(covariance, vector)
+
+
+@partial(_power.defjvp, symbolic_zeros=True)
+def _power_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    (vector, covariance), (move, change) = primals, tangents
+    image = _product(covariance, vector)
+    value = vector @ image
+    slope = jnp.zeros_like(value)
+    if type(move) is not jax.custom_derivatives.SymbolicZero:
+        slope += 2 * (image @ move)
+    if type(change) is not jax.custom_derivatives.SymbolicZero:
+        slope += vector @ _product(change, vector)
+    return value, slope

@@ -33,6 +33,6 @@ def linear_transfer(
     Source: Theorems 3.7 and 3.8.
     """
     basis = linalg.learned_features(feature_map, cutoff)
-    gram = basis.map.T @ (data.covariance @ basis.map)
+    gram = basis.map.T @ data.times(basis.map)
     coefficients = linalg.ridge_solutions(gram, basis.map.T @ data.cross, jnp.asarray(ridges, gram.dtype))
     return LinearProbe(coefficients @ basis.map.T, basis.num_kept)

@@ -1,25 +1,40 @@
 """Everything about a linear study except the axes of its grid: one frozen, checked object."""
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 
 import jax
+import numpy as np
 from jaxtyping import Array
 
-from tlx._checks import check_choice, check_count, check_nonnegative, check_positive, check_range, require
+from tlx._checks import (
+    check_choice,
+    check_count,
+    check_instance,
+    check_nonnegative,
+    check_number,
+    check_positive,
+    check_range,
+    concrete,
+    require,
+)
+from tlx.glossary import Protocol
 from tlx.train import Optimizer
 
-METHODS = ("scratch", "linear_transfer", "fine_tuning")
+PROTOCOLS = (Protocol.SCRATCH, Protocol.LINEAR_TRANSFER, Protocol.FINE_TUNING)  # what every engine carries out
+METHODS = PROTOCOLS
 PRETRAINING = ("gradient_descent", "limit")
 STARTS = ("random", "balanced")
+NUMBERS = (
+    *("noise_std", "source_noise_std", "target_norm", "source_norm", "covariance_exponent", "init_scale"),
+    *("feature_cutoff", "ridges", "weight_decays"),
+)  # traced: lanes may differ in them
 
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=[
-        *("noise_std", "source_noise_std", "target_norm", "source_norm", "covariance_exponent", "init_scale"),
-        *("feature_cutoff", "ridges", "weight_decays", "pretrain", "scratch", "fine_tune"),
-    ],
+    data_fields=[*NUMBERS, "pretrain", "scratch", "fine_tune"],
     meta_fields=["dim", "depth", "width", "start", "pretraining", "source_samples", "times"],
 )
 @dataclass(frozen=True)
@@ -76,19 +91,21 @@ class LinearSetting:
             check_count("source_samples", self.source_samples, remedy="None means the population loss.")
         check_choice("start", self.start, STARTS)
         check_choice("pretraining", self.pretraining, PRETRAINING)
-        check_nonnegative("noise_std", self.noise_std)
-        check_nonnegative("source_noise_std", self.source_noise_std)
+        for name in ("pretrain", "scratch", "fine_tune"):
+            check_instance(name, getattr(self, name), Optimizer)
+        for name in NUMBERS:
+            check_number(name, getattr(self, name))
+        for name in ("noise_std", "source_noise_std", "covariance_exponent", "ridges", "weight_decays"):
+            check_nonnegative(name, getattr(self, name))
         check_positive("target_norm", self.target_norm)
         check_positive("source_norm", self.source_norm)
-        check_nonnegative("covariance_exponent", self.covariance_exponent)
         check_positive("init_scale", self.init_scale, remedy="A network at zero never leaves it; try 1e-5.")
         check_range("feature_cutoff", self.feature_cutoff, 0.0, 1.0 - 1e-9)
-        check_nonnegative("ridges", self.ridges)
-        check_nonnegative("weight_decays", self.weight_decays)
         for name in ("ridges", "weight_decays"):
-            values = getattr(self, name)
-            count = len(values) if hasattr(values, "__len__") else 1
-            require(count > 0, f"{name} = {values} is empty; [0.0] is the plain case.")
+            values = concrete(getattr(self, name))
+            require(values is None or values.ndim > 0, f"{name} = {values} is one number; pass it as ({values},).")
+            require(values is None or values.size > 0, f"{name} = {values} is empty; [0.0] is the plain case.")
+        check_number("times", self.times)
         increasing = list(self.times) == sorted(set(self.times)) and min(self.times, default=0.0) >= 0
         require(increasing, f"times = {self.times} must be increasing numbers of at least 0.")
 
@@ -96,3 +113,18 @@ class LinearSetting:
     def hidden_width(self) -> int:
         """The width of the hidden layers."""
         return self.dim if self.width is None else self.width
+
+    @property
+    def source_ratio(self) -> float:
+        """n_s / d of the whole source samples that are drawn; inf for the population loss."""
+        return math.inf if self.source_samples is None else self.source_samples / self.dim
+
+    @property
+    def isotropic(self) -> bool:
+        """Whether the input covariance is the identity (its exponent must be a number, not traced)."""
+        return bool(np.all(np.asarray(self.covariance_exponent) == 0))
+
+
+def sample_counts(ratios: float | np.ndarray, dim: int) -> np.ndarray:
+    """Whole samples at each ratio n / d, target's or source's: n = round(ratio d), at least 1, as int32."""
+    return np.maximum(np.rint(np.asarray(ratios, dtype=float) * dim), 1).astype(np.int32)

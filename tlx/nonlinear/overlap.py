@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from tlx import linalg
 from tlx._checks import check_count, check_nonnegative, check_range, require
 from tlx.kernels import closed_form
 from tlx.networks import mean_field
@@ -101,7 +102,7 @@ def sampled_moments(key: Array, features: Callable, target: Callable, *, dim: in
 
 def learned_basis(moments: FeatureMoments) -> LearnedBasis:
     """Eigenfeatures of K; eigenvalues that rounding makes negative are 0."""
-    eigenvalues, directions = jnp.linalg.eigh(moments.covariance)
+    eigenvalues, directions = linalg.eigh(moments.covariance)
     return LearnedBasis(jnp.maximum(eigenvalues, 0), directions, moments.cross @ directions, moments.power)
 
 

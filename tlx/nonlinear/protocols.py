@@ -22,8 +22,7 @@ from tlx.nonlinear.curvature import stable
 from tlx.nonlinear.overlap import LearnedBasis, cutoff_overlap, learned_basis, ridge_overlap, sampled_moments
 from tlx.nonlinear.setting import NonlinearSetting
 from tlx.nonlinear.teachers import TeacherPair, teacher_pair
-from tlx.online import train_online
-from tlx.train import TrainResult, train, usable
+from tlx.train import TrainResult, train, train_online, usable
 
 
 class Prepared(NamedTuple):

@@ -2,30 +2,23 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, PyTree
 
 from tlx import _keys
+from tlx._checks import require
 from tlx.linear import data
-from tlx.linear import task as tasks
 from tlx.linear.data import Moments
-from tlx.linear.probe import linear_transfer
-from tlx.linear.reports import ScratchReport, TransferReport, over_time
+from tlx.linear.engines.base import Engine, Prepared, Risk, Trained
+from tlx.linear.probe import LinearProbe, linear_transfer
+from tlx.linear.reports import over_time
 from tlx.linear.setting import LinearSetting
-from tlx.linear.steps import head_rule, record_steps, stable_learning_rate
+from tlx.linear.steps import head_rule, record_steps
+from tlx.linear.task import LinearPair
 from tlx.networks import deep_linear
-from tlx.train import Optimizer, Status, TrainResult, train, usable
-
-
-class Prepared(NamedTuple):
-    """One target data set: what all angles share."""
-
-    key: Array
-    spectrum: Float[Array, " d"]
-    moments: Moments
+from tlx.train import Optimizer, Status, TrainResult, train
 
 
 def fit(weights: deep_linear.Weights, sample: Moments, optimizer: Optimizer, **record: Any) -> TrainResult:
@@ -45,95 +38,87 @@ def start(setting: LinearSetting, key: Array) -> deep_linear.Weights:
     )
 
 
-def prepare(setting: LinearSetting, key: Array, num_samples: Int[Array, ""] | int) -> tuple[Prepared, ScratchReport]:
-    """Draw the target sample of `num_samples` rows and train from scratch on it, once per weight decay."""
-    spectrum = tasks.power_law_spectrum(setting.dim, setting.covariance_exponent)
-    target = tasks.linear_pair(key, 0.0, spectrum, target_norm=setting.target_norm).target
-    own = _keys.lane(_keys.named(key, "data set"), num_samples)
-    moments = data.sample_moments(_keys.named(own, "target data"), target, spectrum, setting.noise_std, num_samples)
-    weights = start(setting, _keys.named(own, "scratch start"))
-
-    def risk(weights):
-        return tasks.risk(deep_linear.predictor(weights), target, spectrum)
-
-    def run(weight_decay):
-        rule = dataclasses.replace(setting.scratch, weight_decay=weight_decay)
-        result = fit(weights, moments, rule, observe=risk, record_at=record_steps(setting.times, rule))
-        end = jnp.where(usable(result.status), risk(result.params), jnp.nan)
-        return end, result.status, result.num_steps, over_time(result)
-
-    *ends, curves = jax.lax.map(run, jnp.asarray(setting.weight_decays, moments.cross.dtype))
-    return Prepared(key, spectrum, moments), ScratchReport(*ends, stable_learning_rate(setting, moments), curves)
-
-
-def pretrain(setting: LinearSetting, prepared: Prepared, pair: tasks.LinearPair) -> TrainResult:
-    """The source network: trained on the population loss or on a source sample, or placed at the limit."""
-    key = _keys.named(prepared.key, "source")
-    if setting.source_samples is None:
-        sample = data.population_moments(pair.source, pair.spectrum)
-    else:
-        sample = data.sample_moments(
-            _keys.named(key, "data"), pair.source, pair.spectrum, setting.source_noise_std, setting.source_samples
-        )
-    if setting.pretraining == "gradient_descent":
-        return fit(start(setting, _keys.named(key, "start")), sample, setting.pretrain)
-    width, depth = setting.hidden_width, setting.depth
-    learned = pair.source if setting.source_samples is None else minimum_norm(sample)
-    weights = deep_linear.balanced(_keys.named(key, "start"), learned, width=width, depth=depth)
-    zero = jnp.zeros((), learned.dtype)
-    loss = data.squared_loss(learned, sample)
-    return TrainResult(weights, jnp.asarray(Status.CONVERGED, jnp.int32), jnp.asarray(0, jnp.int32), loss, zero, None)
-
-
 def minimum_norm(sample: Moments) -> Float[Array, " d"]:
     """The minimum-norm interpolator X^+ y: where training from alpha -> 0 ends (Theorem 3.5)."""
     identity = jnp.eye(sample.cross.shape[0], dtype=sample.cross.dtype)
     return linear_transfer(identity, sample, (0.0,), 0.0).predictors[0]
 
 
-def transfer(setting: LinearSetting, prepared: Prepared, overlap_angle: Float[Array, ""]) -> TransferReport:
-    """Pretrain on the source at this angle, then probe and fine-tune on the prepared target sample."""
-    norms = {"target_norm": setting.target_norm, "source_norm": setting.source_norm}
-    pair = tasks.linear_pair(prepared.key, overlap_angle, prepared.spectrum, **norms)
-    source = pretrain(setting, prepared, pair)
-    probe = linear_transfer(
-        deep_linear.features(source.params), prepared.moments, setting.ridges, setting.feature_cutoff
-    )
+class Full(Engine):
+    """All weights of every network, trained by `tlx.train.train`."""
 
-    def risk(predictor, task):
-        return tasks.risk(predictor, task, pair.spectrum)
+    name = "full"
 
-    def on_target(weights):
-        return risk(deep_linear.predictor(weights), pair.target)
+    def keep(self, setting: LinearSetting, prepared: Prepared) -> None:
+        """Nothing: the moments of the sample are all that training needs."""
 
-    steps = record_steps(setting.times, setting.fine_tune)
-    tuned = fit(source.params, prepared.moments, setting.fine_tune, observe=on_target, record_at=steps)
-    ready = usable(source.status)
-    status = jnp.where(ready, tuned.status, source.status)
-    return TransferReport(
-        jnp.where(ready, jax.lax.map(lambda p: risk(p, pair.target), probe.predictors), jnp.nan),
-        jnp.where(usable(status), on_target(tuned.params), jnp.nan),
-        jnp.where(ready, risk(deep_linear.predictor(source.params), pair.source), jnp.nan),
-        probe.num_features,
-        source.status,
-        status,
-        tuned.num_steps,
-        source.num_steps,
-        jnp.where(ready, _head_over_time(setting, source.params, prepared.moments, on_target), jnp.nan),
-        jnp.where(ready, over_time(tuned), jnp.nan),
-    )
+    def scratch(self, setting: LinearSetting, prepared: Prepared, weight_decay: Array, risk: Risk) -> Trained:
+        """From the untrained network that belongs to this data set."""
+        rule = dataclasses.replace(setting.scratch, weight_decay=weight_decay)
+        weights = start(setting, _keys.named(prepared.own, "scratch start"))
+        return self._on_target(setting, prepared, weights, rule, risk)
+
+    def pretrain(
+        self,
+        setting: LinearSetting,
+        prepared: Prepared,
+        pair: LinearPair,
+        *,
+        observe: Callable[[PyTree], PyTree] | None = None,
+        record_at: tuple[int, ...] = (),
+    ) -> Trained:
+        """Trained on the population loss or on a source sample, or placed at the limit; `observe` sees the weights."""
+        key = _keys.named(prepared.key, "source")
+        if setting.source_samples is None:
+            sample = data.population_moments(pair.source, pair.spectrum)
+        else:
+            sample = data.sample_moments(
+                _keys.named(key, "data"), pair.source, pair.spectrum, setting.source_noise_std, setting.source_samples
+            )
+        own = _keys.named(key, "start")
+        if setting.pretraining == "gradient_descent":
+            weights = start(setting, own)
+            return _trained(fit(weights, sample, setting.pretrain, observe=observe, record_at=record_at))
+        require(observe is None, "pretraining = 'limit' takes no steps to watch; use 'gradient_descent'.")
+        learned = pair.source if setting.source_samples is None else minimum_norm(sample)
+        weights = deep_linear.balanced(own, learned, width=setting.hidden_width, depth=setting.depth)
+        done, none = jnp.asarray(Status.CONVERGED, jnp.int32), jnp.asarray(0, jnp.int32)
+        return Trained(weights, deep_linear.predictor(weights), done, none, None)
+
+    def probe(self, setting: LinearSetting, prepared: Prepared, source: Trained) -> LinearProbe:
+        """On the features below the last layer."""
+        features = deep_linear.features(source.network)
+        return linear_transfer(features, prepared.moments, setting.ridges, setting.feature_cutoff)
+
+    def fine_tune(self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk) -> Trained:
+        """From the pretrained weights."""
+        return self._on_target(setting, prepared, source.network, setting.fine_tune, risk)
+
+    def _on_target(
+        self, setting: LinearSetting, prepared: Prepared, weights: deep_linear.Weights, rule: Optimizer, risk: Risk
+    ) -> Trained:
+        def observe(weights):
+            return risk(deep_linear.predictor(weights))
+
+        return _trained(
+            fit(weights, prepared.moments, rule, observe=observe, record_at=record_steps(setting.times, rule))
+        )
+
+    def head_over_time(
+        self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk
+    ) -> Float[Array, " t"]:
+        """The last layer alone, trained as in fine-tuning on the features below it."""
+        rule, features = head_rule(setting), deep_linear.features(source.network)
+
+        def loss(head):
+            return data.squared_loss(features @ head, prepared.moments)
+
+        if not setting.times:  # nothing to look at: nothing to train
+            return jnp.zeros(0, features.dtype)
+        zero, steps = jnp.zeros_like(features[0]), record_steps(setting.times, rule)
+        return over_time(train(loss, zero, rule, observe=lambda head: risk(features @ head), record_at=steps))
 
 
-def _head_over_time(
-    setting: LinearSetting, weights: deep_linear.Weights, sample: Moments, risk: Callable
-) -> Float[Array, " t"]:
-    """Risk while the last layer alone is trained from zero on the features below it."""
-    rule, features = head_rule(setting), deep_linear.features(weights)
-
-    def loss(head):
-        return data.squared_loss(features @ head, sample)
-
-    if not setting.times:  # nothing to look at: nothing to train
-        return jnp.zeros(0, features.dtype)
-    start, steps = jnp.zeros_like(features[0]), record_steps(setting.times, rule)
-    return over_time(train(loss, start, rule, observe=lambda head: risk((features @ head,)), record_at=steps))
+def _trained(result: TrainResult) -> Trained:
+    predictor = deep_linear.predictor(result.params)
+    return Trained(result.params, predictor, result.status, result.num_steps, result.curve)

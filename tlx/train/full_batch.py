@@ -1,14 +1,10 @@
-"""One training run: a pure function of a loss, a start and an optimizer, ending in a status.
+"""Full-batch training: descent on one loss until the tolerance, the step limit or divergence.
 
 Nothing here knows what is trained (deep linear, mean-field, MLP) or how many lanes run beside this one.
-Traced (may differ between lanes): learning_rate, weight_decay, tolerance, record_at, the loss's own data.
-Static (each value is a program of its own): name, num_steps, momentum, check_every.
+Traced (may differ between lanes): the optimizer's numbers, record_at, the loss's own data.
 """
 
-import enum
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -16,89 +12,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from tlx._checks import check_choice, check_count, check_nonnegative, check_positive, check_range, require
-
-DIVERGENCE_FACTOR = 1e4  # a loss this many times above the larger of its start and 1 will not come back
-
-
-class Status(enum.IntEnum):
-    """How a lane ended. Only CONVERGED and MAX_STEPS lanes carry a result; the others are counted, not averaged."""
-
-    CONVERGED = 0  # the weights' relative rate of change fell below the tolerance
-    MAX_STEPS = 1  # the steps ran out first: a valid iterate, not an endpoint
-    DIVERGED = 2  # the loss blew up: the step size is too large for this data
-    NON_FINITE = 3  # the loss was not a number at the start: the input is bad
-
-
-def usable(status: Int[Array, "..."]) -> Array:
-    """Lanes whose numbers mean something: CONVERGED or MAX_STEPS."""
-    return status <= Status.MAX_STEPS
-
-
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["learning_rate", "weight_decay", "tolerance"],
-    meta_fields=["num_steps", "name", "momentum", "check_every"],
-)
-@dataclass(frozen=True)
-class Optimizer:
-    """What a training run does at each step, and when it stops.
-
-    Attributes:
-        learning_rate: step size eta > 0, in units of the loss's own gradient (a scalar, traced).
-        num_steps: most steps taken (static).
-        name: "gradient_descent" or "adam" (static).
-        momentum: heavy-ball factor in [0, 1), v <- momentum v + g, w <- w - eta v (static).
-        weight_decay: g <- g + weight_decay * w, the penalty (weight_decay/2)|w|^2 (a scalar, traced).
-        tolerance: stop once |g| <= tolerance * |w| over all weights: the relative rate of change per unit
-            of training time. 0 never stops early. In float32 values below about 1e-6 are never reached.
-        check_every: steps between two looks at the stopping rule (static); a look costs about one step.
-    """
-
-    learning_rate: float | Array = 0.01
-    num_steps: int = 5000
-    name: str = "gradient_descent"
-    momentum: float = 0.0
-    weight_decay: float | Array = 0.0
-    tolerance: float | Array = 1e-5
-    check_every: int = 50
-
-    def __post_init__(self) -> None:
-        check_choice("optimizer.name", self.name, ("gradient_descent", "adam"))
-        check_count("optimizer.num_steps", self.num_steps)
-        check_count("optimizer.check_every", self.check_every)
-        check_positive("optimizer.learning_rate", self.learning_rate)
-        check_range("optimizer.momentum", self.momentum, 0.0, 1.0 - 1e-9)
-        check_nonnegative("optimizer.weight_decay", self.weight_decay)
-        check_nonnegative("optimizer.tolerance", self.tolerance)
-
-    def transformation(self) -> optax.GradientTransformation:
-        """The Optax chain: weight decay coupled to the gradient (as in SGD with L2), then the rule."""
-        decay = optax.add_decayed_weights(self.weight_decay)
-        if self.name == "adam":
-            return optax.chain(decay, optax.scale_by_adam(), optax.scale(-self.learning_rate))
-        memory = [optax.trace(decay=self.momentum)] if self.momentum else []
-        return optax.chain(decay, *memory, optax.scale(-self.learning_rate))
-
-
-class TrainResult(NamedTuple):
-    """Where a run ended.
-
-    Attributes:
-        params: the last weights (of a diverged lane: whatever they were).
-        status: a `Status` code, int32.
-        num_steps: steps taken.
-        loss: the loss at `params`, without the weight-decay penalty.
-        gradient_rate: |g| / |w| at `params`, what the tolerance is compared with.
-        curve: `observe(params)` stacked over `record_at` (None if nothing is recorded).
-    """
-
-    params: PyTree
-    status: Int[Array, ""]
-    num_steps: Int[Array, ""]
-    loss: Float[Array, ""]
-    gradient_rate: Float[Array, ""]
-    curve: PyTree
+from tlx._checks import require
+from tlx.train.optimizer import Optimizer
+from tlx.train.result import DIVERGENCE_FACTOR, Status, TrainResult, relative_rate
 
 
 class _State(NamedTuple):
@@ -177,8 +93,7 @@ def _advance(loss: Callable, optimizer: Optimizer) -> Callable[[_State, Array], 
     def look(state: _State, params, memory, count, ceiling) -> _State:
         value, slope = jax.value_and_grad(loss)(params)
         slope = jax.tree.map(lambda g, w: g + optimizer.weight_decay * w, slope, params)
-        size = optax.tree.norm(params)
-        rate = optax.tree.norm(slope) / jnp.where(size > 0, size, 1)
+        rate, size = relative_rate(slope, params)
         blown = ~(jnp.isfinite(value) & jnp.isfinite(rate)) | (value > ceiling)
         converged = (rate <= optimizer.tolerance) & (size > 0)
         status = jnp.where(blown, Status.DIVERGED, jnp.where(converged, Status.CONVERGED, -1))

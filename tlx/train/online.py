@@ -12,7 +12,8 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from tlx import _keys
-from tlx.train import DIVERGENCE_FACTOR, Optimizer, Status, TrainResult
+from tlx.train.optimizer import Optimizer
+from tlx.train.result import DIVERGENCE_FACTOR, Status, TrainResult, relative_rate
 
 
 def train_online(
@@ -43,9 +44,8 @@ def train_online(
 
     weights, _ = jax.lax.fori_loop(0, optimizer.num_steps, step, (params, rule.init(params)))
     value, slope = jax.value_and_grad(loss)(weights, _keys.named(key, "end"))
-    size = optax.tree.norm(weights)
     blown = ~jnp.isfinite(value) | (value > DIVERGENCE_FACTOR * jnp.maximum(begin, 1))
     status = jnp.where(blown, Status.DIVERGED, Status.MAX_STEPS)
     status = jnp.where(jnp.isfinite(begin), status, Status.NON_FINITE).astype(jnp.int32)
-    rate = optax.tree.norm(slope) / jnp.where(size > 0, size, 1)
+    rate, _ = relative_rate(slope, weights)
     return TrainResult(weights, status, jnp.asarray(optimizer.num_steps, jnp.int32), value, rate, None)
