@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from tlx._checks import require
+from tlx.nonlinear.flax_model import FlaxModel, code_name
 from tlx.nonlinear.models import MeanField, Model, MultiLayer
-from tlx.nonlinear.task import Task, TeacherTask
+from tlx.nonlinear.task import CustomTask, Task, TeacherTask
 from tlx.nonlinear.teachers import check_amount
 from tlx.train import Optimizer
 
@@ -172,5 +173,6 @@ def _shapes(tree: PyTree) -> str:
 
 
 def _name(given: Any) -> str:
-    kind = given if isinstance(given, type) else type(given)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    """The code to look at: the Flax module or the functions that one of this library's adapters holds."""
+    code = given.module if isinstance(given, FlaxModel) else given
+    return code_name(code.target if isinstance(code, CustomTask) else code)
