@@ -52,7 +52,7 @@ class Confused(Sound):
 @dataclasses.dataclass(frozen=True)
 class Mixing(Sound):
     def apply(self, weights, inputs):
-        return jnp.sum(inputs, 1) - jnp.mean(inputs)
+        return jnp.sum(inputs, 1) - jnp.sum(inputs)
 
 
 @dataclasses.dataclass(frozen=True)
