@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PINS := requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo paper test test-fast bench lint format pins clean
+.PHONY: help install demo paper test test-fast coverage bench lint format pins clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -27,11 +27,17 @@ demo: $(READY) ## the main job: a phase diagram of trained networks with theory 
 paper: $(READY) ## every linear figure of the paper and those it left out, with an index page
 	$(BIN)/python -m experiments.paper
 
+# Two workers share one cache of compiled programs; what measures time runs afterwards, alone.
 test: $(READY) ## all tests, slow ones too (what CI runs)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not alone"
+	$(BIN)/python -m pytest -q -m alone
 
 test-fast: $(READY) ## the everyday tests
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not alone"
+
+coverage: $(READY) ## the everyday tests, and which lines none of them reaches
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not alone" --cov=tlx --cov=experiments \
+	  --cov-report=term-missing:skip-covered
 
 bench: $(READY) ## measure speed against PyTorch and the machine's limits (about 10 minutes; adds PyTorch to .venv)
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \

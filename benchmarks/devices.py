@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks import _timing
 from benchmarks.growth import scratch
 from tlx import ensemble
-from tlx.protocols import LinearSetting
+from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer
 
 DIM, LANES, STEPS, TURNS, DEMANDED = 200, 16, 2000, 5, 1.8
@@ -21,8 +21,8 @@ def run(devices: int, lanes: int) -> Any:
     """`lanes` trainings from scratch on so many devices."""
     setting = LinearSetting(dim=DIM, noise_std=0.2, scratch=Optimizer(0.01, STEPS, tolerance=0.0))
     own = {"instance": np.arange(lanes, dtype=np.int32), "num_samples": np.full(lanes, DIM // 2, np.int32)}
-    plan = ensemble.make_plan(lanes, devices=tuple(jax.local_devices()[:devices]))
-    return ensemble.run(scratch, own, (setting, jax.random.key(0)), plan=plan)
+    layout = ensemble.make_layout(lanes, devices=tuple(jax.local_devices()[:devices]))
+    return ensemble.run(scratch, own, (setting, jax.random.key(0)), layout=layout)
 
 
 def measure() -> dict[str, Any]:

@@ -15,10 +15,13 @@ import jax
 import numpy as np
 
 from benchmarks import _timing
-from tlx import _keys, data, ensemble
-from tlx.engines import flow, full, spectral
+from tlx import ensemble
+from tlx.linear import data
+from tlx.linear.engines import engine
+from tlx.linear.engines.full import fit
+from tlx.linear.lanes import grid_programs
+from tlx.linear.setting import LinearSetting
 from tlx.networks import deep_linear
-from tlx.protocols import LinearSetting
 from tlx.train import Optimizer
 
 DIM, LANES, LEARNING_RATE, ANGLE, NOISE = 500, 20, 0.01, math.pi / 4, 0.2
@@ -51,12 +54,12 @@ def problem(
 
 def fine_tune(optimizer: Optimizer, lane: dict[str, Any]) -> jax.Array:
     """One lane as tlx trains it: moments, then `tlx.train`; returns the predictor."""
-    result = full.fit(lane["weights"], data.moments(lane["inputs"], lane["labels"]), optimizer)
+    result = fit(lane["weights"], data.moments(lane["inputs"], lane["labels"]), optimizer)
     return deep_linear.predictor(result.params)
 
 
 def by_tlx(lanes: dict[str, Any], num_steps: int) -> np.ndarray:
-    """All lanes through `tlx.ensemble`, with the plan it makes."""
+    """All lanes through `tlx.ensemble`, with the layout it makes."""
     return ensemble.run(fine_tune, lanes, Optimizer(LEARNING_RATE, num_steps, tolerance=0.0))
 
 
@@ -105,40 +108,23 @@ def chain_steps() -> dict[str, Any]:
     """Milliseconds a step of 20 lanes by engine `spectral`, from two lengths of run, and of one flow endpoint."""
     short, long = 1000, 21000
 
-    def run(engine: Any, num_steps: int) -> Any:
+    def run(name: str, num_steps: int) -> Any:
         rule = Optimizer(LEARNING_RATE, num_steps, tolerance=0.0)
         setting = LinearSetting(dim=DIM, noise_std=NOISE, pretraining="limit", scratch=rule, fine_tune=rule)
         outer = {"instance": np.arange(LANES, dtype=np.int32), "num_samples": np.full(LANES, 250, np.int32)}
         shared = (setting, jax.random.key(0))
-        return ensemble.run_nested(*programs(engine), outer, np.array([ANGLE], np.float32), shared)
+        return ensemble.run_nested(*grid_programs(engine(name)), outer, np.array([ANGLE], np.float32), shared)
 
-    found = _timing.alternated({n: (lambda n=n: run(spectral, n)) for n in (short, long)}, repeats=3)
+    found = _timing.alternated({n: (lambda n=n: run("spectral", n)) for n in (short, long)}, repeats=3)
     steps = 2 * (long - short)  # scratch and fine-tuning: two runs a lane
     differences = [(b - a) / steps for a, b in zip(found[short], found[long], strict=True)]
-    endpoint = _timing.seconds(lambda: run(flow, short))
+    endpoint = _timing.seconds(lambda: run("flow", short))
     return {
         "spectral_ms_per_step": _timing.summary(differences, 1e3),
         "spectral_rest_ms": 1e3 * (statistics.median(found[short]) - 2 * short * statistics.median(differences)),
         "flow_ms_for_all_endpoints": _timing.summary(endpoint, 1e3),
         "lanes": LANES, "dim": DIM, "num_samples": 250,
     }  # fmt: skip
-
-
-_PROGRAMS: dict[Any, Any] = {}
-
-
-def programs(engine: Any) -> tuple[Any, Any]:
-    """`prepare` and `transfer` of an engine as functions of (shared, lane), the same objects at every call."""
-    if engine not in _PROGRAMS:
-
-        def prepare(shared, lane):
-            return engine.prepare(shared[0], _keys.lane(shared[1], lane["instance"]), lane["num_samples"])
-
-        def transfer(shared, prepared, angle):
-            return engine.transfer(shared[0], prepared, angle)
-
-        _PROGRAMS[engine] = prepare, transfer
-    return _PROGRAMS[engine]
 
 
 def paper_setting() -> LinearSetting:
@@ -162,7 +148,9 @@ def paper_grid(published_ms: dict[int, float]) -> dict[str, Any]:
     }
     angles = np.linspace(0, np.pi / 2, PAPER["angles"] + 1, dtype=np.float32)[1:]
     shared = (paper_setting(), jax.random.key(0))
-    (ours,) = _timing.seconds(lambda: ensemble.run_nested(*programs(spectral), outer, angles, shared), 1, warm_up=0)
+    (ours,) = _timing.seconds(
+        lambda: ensemble.run_nested(*grid_programs(engine("spectral")), outer, angles, shared), 1, warm_up=0
+    )
     (low, high) = sorted(published_ms)
     slope = (published_ms[high] - published_ms[low]) / (high - low)
     steps_ms = [published_ms[low] + slope * (n - low) for n in counts]

@@ -2,7 +2,7 @@
 
 python -m benchmarks.growth [--output FILE]
 
-Each axis is varied alone, with the plan that `tlx.ensemble` makes; the exponent is the slope of log seconds on log
+Each axis is varied alone, with the layout that `tlx.ensemble` makes; the exponent is the slope of log seconds on log
 value, fitted to all points.
 """
 
@@ -17,9 +17,9 @@ from benchmarks import _timing, full_linear
 from benchmarks.relu import lane_of
 from benchmarks.relu import problem as relu_problem
 from tlx import _keys, ensemble
-from tlx.engines import full
+from tlx.linear.engines import engine
+from tlx.linear.setting import LinearSetting
 from tlx.nonlinear.models import MeanField
-from tlx.protocols import LinearSetting
 from tlx.train import Optimizer
 
 LANE_COUNTS = (1_000, 10_000, 100_000)
@@ -38,10 +38,10 @@ STEPS = 500
 def scratch(shared: Any, own: Any) -> Any:
     """One training from scratch."""
     setting, key = shared
-    return full.prepare(setting, _keys.lane(key, own["instance"]), own["num_samples"])[1]
+    return engine("full").prepare(setting, _keys.lane(key, own["instance"]), own["num_samples"])[1]
 
 
-def run_full(shape: dict[str, int], num_steps: int, lanes: int = 4, plan: Any = None) -> Any:
+def run_full(shape: dict[str, int], num_steps: int, lanes: int = 4, layout: Any = None) -> Any:
     """`lanes` trainings from scratch by engine `full`."""
     rule = Optimizer(1e-4, num_steps, tolerance=0.0)
     setting = LinearSetting(dim=shape["dim"], depth=shape["depth"], width=shape["width"], init_scale=1.0, scratch=rule)
@@ -49,7 +49,7 @@ def run_full(shape: dict[str, int], num_steps: int, lanes: int = 4, plan: Any = 
         "instance": np.arange(lanes, dtype=np.int32),
         "num_samples": np.full(lanes, shape["num_samples"], np.int32),
     }
-    return ensemble.run(scratch, own, (setting, jax.random.key(0)), plan=plan)
+    return ensemble.run(scratch, own, (setting, jax.random.key(0)), layout=layout)
 
 
 def exponent(values: tuple[int, ...], costs: list[float]) -> float:
@@ -109,10 +109,10 @@ def lanes_axis() -> dict[str, Any]:
 
 def memory_per_lane(together: int, memory: int | None = None) -> Any:
     """What one compiled call would take, from the compiler's own analysis (nothing is run)."""
-    plan = ensemble.make_plan(together, devices=tuple(jax.local_devices()[:1]), together=together, memory=memory)
+    layout = ensemble.make_layout(together, devices=tuple(jax.local_devices()[:1]), together=together, memory=memory)
     shape = {"dim": 500, "depth": 2, "width": 500, "num_samples": 250}
     with ensemble.rehearsal() as found:
-        run_full(shape, 100, together, plan)
+        run_full(shape, 100, together, layout)
     return found[0]
 
 
@@ -125,7 +125,7 @@ def memory() -> dict[str, Any]:
     print(f"memory: {(eight - one) / 7e6:.1f} MB a lane at d = 500; limit kept: {within}", flush=True)
     return {
         "bytes_of_one_lane": one, "bytes_of_each_further_lane": (eight - one) / 7, "limit": limit,
-        "bytes_under_the_limit": fitted.bytes_per_call, "lanes_under_the_limit": fitted.plan.together,
+        "bytes_under_the_limit": fitted.bytes_per_call, "lanes_under_the_limit": fitted.layout.together,
         "within": within,
     }  # fmt: skip
 

@@ -55,7 +55,7 @@ def lane_of(model: Any) -> Any:
 
 
 def by_tlx(data: dict[str, Any], num_steps: int) -> TwoLayer:
-    """All lanes through `tlx.ensemble`, with the plan it makes."""
+    """All lanes through `tlx.ensemble`, with the layout it makes."""
     _, hidden, dim = data["start"].neurons.shape
     rule = Optimizer(RATE * hidden, num_steps, tolerance=0.0)
     return ensemble.run(lane_of(MeanField(dim, hidden)), data, rule)

@@ -117,12 +117,11 @@ def report_kills(directory: Path, kills: int, units: int) -> None:
 
 def report_checkpoints(directory: Path) -> None:
     """One unit of many lanes, saved every second against never, alternating in one process."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
+    from experiments.running import compose as _compose
+    from experiments.running import job as _job
+    from experiments.scratch_risk import ScratchRisk
 
-    from experiments import _job, _schemas
-
-    _schemas.register()
+    study = ScratchRisk()
     words = ["task.dim=40", "figures=[]", "grid.sample_ratios=[0.5]", "ensemble.num_instances=200"]
     words += [
         "ensemble.instances_per_unit=200",
@@ -130,8 +129,7 @@ def report_checkpoints(directory: Path) -> None:
         "optimizer.num_steps=12000",
         "ensemble.devices=1",
     ]
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = OmegaConf.to_object(compose("scratch_risk", overrides=words))
+    config = _compose.typed(study, _compose.composed(study, words))
     seconds: dict[float | None, list[float]] = {None: [], 1.0: []}
     for turn in range(6):
         for every in seconds:
@@ -139,7 +137,7 @@ def report_checkpoints(directory: Path) -> None:
             place = directory / f"{turn}-{every}"
             begin = time.perf_counter()
             with contextlib.redirect_stdout(io.StringIO()):
-                _job.run(config, place, "")
+                _job.run(study, config, place)
             if turn:  # the first compiles
                 seconds[every].append(time.perf_counter() - begin)
     never, often = (statistics.median(seconds[every]) for every in (None, 1.0))

@@ -9,6 +9,7 @@ own. Cells without a finished unit stay NaN (integers -1) and are listed; nothin
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,16 @@ import numpy as np
 import xarray as xr
 from omegaconf import OmegaConf
 
-from experiments import _console, _job, _linear, _results, _runner, _schemas, _store, _study
-from experiments._study import Study, UserError
+from experiments.running import api as _api
+from experiments.running import compute as _runner
+from experiments.running import console as _console
+from experiments.running import legacy as _legacy
+from experiments.running import results as _results
+from experiments.running import store as _store
+from experiments.running import study as _study
+from experiments.running.compose import slug
+from experiments.running.start import start_jax
+from experiments.running.study import Study, UserError
 
 
 @dataclass
@@ -39,18 +48,17 @@ class Gathered:
     devices: set[str]
 
 
-def configurations(directories: list[Path]) -> list[Any]:
+def configurations(directories: list[Path], own: Sequence[Study] = ()) -> list[Any]:
     """The configuration of every job below these directories."""
-    _schemas.register()  # those of the nonlinear studies too
-    found = []
+    found, known = [], {study.name: study for study in (*map(_api.find, _api.studies()), *own)}
     for directory in directories:
         if not directory.is_dir():
             raise UserError(f"{directory} is not a directory; name the output directories of jobs, or one above them.")
         for path in sorted(directory.rglob(".hydra/config.yaml")):
             loaded = OmegaConf.load(path)
-            schema = _schemas.SCHEMAS.get(loaded.get("study"))
-            if schema is not None:
-                found.append(OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), loaded)))
+            if loaded.get("study") in known:
+                schema = OmegaConf.structured(known[loaded.study].Config)
+                found.append(OmegaConf.to_object(OmegaConf.merge(schema, loaded)))
     if not found:
         raise UserError(f"no job of a study lies below {', '.join(map(str, directories))} (no .hydra/config.yaml).")
     return found
@@ -117,7 +125,7 @@ def gathered(study: Study, group: Group, where: list[_store.Units]) -> Gathered 
                 missing.append(f"{unit.name}: {_study.where(study, job, unit)}")
                 continue
             devices.add((store.receipt(unit.name) or {}).get("device", "unknown device"))
-            parts.append((place, store.read(unit.name)))
+            parts.append((place, _legacy.modern_unit(store.read(unit.name))))
     for grid in covered.values():
         if not grid.all():
             missing.append(f"{np.mean(~grid):.0%} of the common grid, which no job was asked for")
@@ -170,14 +178,20 @@ def _indexes(data: list[xr.Dataset]) -> list[str]:
     return list(dict.fromkeys(str(name) for part in data for name in part.indexes))
 
 
-def collect(directories: list[Path], output: Path, figures: list[str] | None = None) -> xr.Dataset:
-    """Merge, report what is missing, and write results.nc, summary.json and figures to `output`."""
-    configs = configurations(directories)
+def collect(
+    directories: list[Path], output: Path, figures: list[str] | None = None, own: Sequence[Study] = ()
+) -> xr.Dataset:
+    """Merge, report what is missing, and write results.nc, summary.json and figures to `output`.
+
+    `own` are studies that are not commands of this package.
+    """
+    configs = configurations(directories, own)
     names = sorted({config.study for config in configs})
     if len(names) > 1:
         raise UserError(f"these directories hold jobs of several studies ({', '.join(names)}); collect one at a time.")
-    study, where, found = _job.load(names[0]), stores(directories, configs), groups(configs)
-    _linear.start_jax(configs[0])
+    study = next((study for study in own if study.name == names[0]), None) or _api.find(names[0])
+    where, found = stores(directories, configs), groups(configs)
+    start_jax(configs[0])
     _study.writable(output)
     done = [(group, result) for group in found if (result := gathered(study, group, where)) is not None]
     for group in found:
@@ -186,7 +200,7 @@ def collect(directories: list[Path], output: Path, figures: list[str] | None = N
     if not done:
         raise UserError(f"{len(configs)} jobs, but no finished unit; run them first.")
     for group, result in done:
-        place = output if len(found) == 1 else output / _schemas.slug(_differences(group, found))
+        place = output if len(found) == 1 else output / slug(_differences(group, found))
         group.config.figures = figures
         chosen = _results.chosen_figures(study, group.config)
         _study.writable(place)
@@ -219,7 +233,7 @@ def _differences(group: Group, found: list[Group]) -> str:
     return ",".join(f"{key}={group.science.get(key)}" for key in varying(found)) or "this configuration"
 
 
-def main() -> None:
+def main(own: Sequence[Study] = ()) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -229,7 +243,7 @@ def main() -> None:
     parser.add_argument("--figures", nargs="*", help="figures to draw (default: all of the study's)")
     arguments = parser.parse_args()
     try:
-        data = collect(arguments.directories, arguments.output, arguments.figures)
+        data = collect(arguments.directories, arguments.output, arguments.figures, own)
     except (UserError, _store.StoreError) as error:
         _console.fail(str(error))
         raise SystemExit(2) from None

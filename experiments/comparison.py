@@ -5,16 +5,103 @@ python -m experiments.comparison vary=task.noise_std grid.values=[0,0.5,1]
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from experiments import _app, phase_diagram
-from experiments._figures import comparison as figures
-from experiments._schemas import ComparisonConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError, Verdict
+from experiments.linear.config import GridConfig
+from experiments.phase_diagram import PhaseDiagram, PhaseDiagramConfig
+from experiments.running.app import main
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Progress, Study, UserError, Verdict
+
+DIAGRAM = PhaseDiagram()
+
+
+@dataclass
+class ComparisonGrid(GridConfig):
+    """The axes of each diagram, and the values of what is varied."""
+
+    values: list[float] = field(default_factory=lambda: [0.0, 0.2, 0.5, 1.0])  # one diagram each
+
+
+@dataclass
+class ComparisonConfig(PhaseDiagramConfig):
+    """Several phase diagrams along one number of the configuration, named by its key."""
+
+    vary: str = "task.noise_std"  # the key that takes grid.values
+    grid: ComparisonGrid = field(default_factory=ComparisonGrid)
+
+
+class Comparison(Study):
+    """What changes a phase diagram? Any number of the configuration (noise, depth, norms, source size, decay of the
+    spectrum) varied along an axis: one picture, trained networks beside exact forms.
+    """
+
+    Config = ComparisonConfig
+
+    @property
+    def figures(self) -> dict[str, Callable]:
+        """What is drawn."""
+        from experiments.figures import comparison
+
+        return {"comparison": comparison.comparison}
+
+    def axes(self, config: ComparisonConfig) -> dict[str, np.ndarray]:
+        """The values, and the axes that all diagrams share; every variant is checked."""
+        each = [DIAGRAM.axes(variant) for variant in variants(config)]
+        return {"variant": np.asarray(config.grid.values, dtype=float), **each[0]}
+
+    def places(self, config: ComparisonConfig) -> list[Place]:
+        """The units of every diagram."""
+        each = [DIAGRAM.places(variant) for variant in variants(config)]
+        return [{"variant": slice(i, i + 1), **place} for i, places in enumerate(each) for place in places]
+
+    def lanes(self, config: ComparisonConfig, place: Place) -> int:
+        """Training runs in a unit."""
+        return DIAGRAM.lanes(*_one(config, place))
+
+    def compute(self, config: ComparisonConfig, place: Place, progress: Progress) -> Arrays:
+        """Train one unit of one diagram."""
+        arrays = DIAGRAM.compute(*_one(config, place), progress)
+        return {name: (("variant", *dims), values[None]) for name, (dims, values) in arrays.items()}
+
+    def finish(self, config: ComparisonConfig, data: xr.Dataset) -> xr.Dataset:
+        """Theory and standard errors of every diagram."""
+        parts, notes = [], []
+        for i, variant in enumerate(variants(config)):
+            part = DIAGRAM.finish(variant, data.isel(variant=i, drop=True))
+            notes += [f"{label(config.vary, data.variant.values[i])}: {n}" for n in part.attrs["notes"].splitlines()]
+            parts.append(part)
+        options = {
+            "data_vars": "all",
+            "coords": "minimal",
+            "join": "exact",
+            "compat": "equals",
+            "combine_attrs": "drop",
+        }
+        joined = xr.concat(parts, data.variant, **options)
+        joined.attrs = {
+            "title": _common([part.attrs["title"] for part in parts]),
+            "notes": "\n".join(notes),
+            "vary": config.vary,
+        }
+        return joined
+
+    def verdicts(self, data: xr.Dataset) -> list[Verdict]:
+        """Those of every diagram, named by its value."""
+        out = []
+        for i, value in enumerate(data.variant.values):
+            for verdict in DIAGRAM.verdicts(data.isel(variant=i)):
+                out.append(dataclasses.replace(verdict, method=f"{verdict.method}, {label(data.attrs['vary'], value)}"))
+        return out
+
+    def statuses(self, data: xr.Dataset) -> dict[str, np.ndarray]:
+        """Status codes of each protocol over all diagrams."""
+        each = [DIAGRAM.statuses(data.isel(variant=i)) for i in range(data.sizes["variant"])]
+        return {name: np.stack([codes[name] for codes in each]) for name in each[0]}
 
 
 def replaced(config: Any, path: str, value: float) -> Any:
@@ -45,52 +132,9 @@ def variants(config: ComparisonConfig) -> list[ComparisonConfig]:
     return [replaced(config, config.vary, value) for value in values]
 
 
-def axes(config: ComparisonConfig) -> dict[str, np.ndarray]:
-    """The values, and the axes that all diagrams share; every variant is checked."""
-    each = [phase_diagram.axes(variant) for variant in variants(config)]
-    return {"variant": np.asarray(config.grid.values, dtype=float), **each[0]}
-
-
-def places(config: ComparisonConfig) -> list[Place]:
-    """The units of every diagram."""
-    return [
-        {"variant": slice(i, i + 1), **place}
-        for i, variant in enumerate(variants(config))
-        for place in phase_diagram.places(variant)
-    ]
-
-
 def _one(config: ComparisonConfig, place: Place) -> tuple[ComparisonConfig, Place]:
     variant = variants(config)[place["variant"].start]
     return variant, {name: part for name, part in place.items() if name != "variant"}
-
-
-def lanes(config: ComparisonConfig, place: Place) -> int:
-    """Training runs in a unit."""
-    return phase_diagram.lanes(*_one(config, place))
-
-
-def compute(config: ComparisonConfig, place: Place, progress: Callable[[int], None]) -> Arrays:
-    """Train one unit of one diagram."""
-    arrays = phase_diagram.compute(*_one(config, place), progress)
-    return {name: (("variant", *dims), values[None]) for name, (dims, values) in arrays.items()}
-
-
-def finish(config: ComparisonConfig, data: xr.Dataset) -> xr.Dataset:
-    """Theory and standard errors of every diagram."""
-    parts, notes = [], []
-    for i, variant in enumerate(variants(config)):
-        part = phase_diagram.finish(variant, data.isel(variant=i, drop=True))
-        notes += [f"{label(config.vary, data.variant.values[i])}: {n}" for n in part.attrs["notes"].splitlines()]
-        parts.append(part)
-    options = {"data_vars": "all", "coords": "minimal", "join": "exact", "compat": "equals", "combine_attrs": "drop"}
-    joined = xr.concat(parts, data.variant, **options)
-    joined.attrs = {
-        "title": _common([part.attrs["title"] for part in parts]),
-        "notes": "\n".join(notes),
-        "vary": config.vary,
-    }
-    return joined
 
 
 def _common(titles: list[str]) -> str:
@@ -103,32 +147,5 @@ def label(path: str, value: float) -> str:
     return f"{path.rpartition('.')[2]} = {value:g}"
 
 
-def verdicts(data: xr.Dataset) -> list[Verdict]:
-    """Those of every diagram, named by its value."""
-    out = []
-    for i, value in enumerate(data.variant.values):
-        for verdict in phase_diagram.verdicts(data.isel(variant=i)):
-            out.append(dataclasses.replace(verdict, method=f"{verdict.method}, {label(data.attrs['vary'], value)}"))
-    return out
-
-
-def statuses(data: xr.Dataset) -> dict[str, np.ndarray]:
-    """Status codes of each method over all diagrams."""
-    each = [phase_diagram.statuses(data.isel(variant=i)) for i in range(data.sizes["variant"])]
-    return {method: np.stack([codes[method] for codes in each]) for method in each[0]}
-
-
-STUDY = Study(
-    name="comparison",
-    axes=axes,
-    places=places,
-    lanes=lanes,
-    compute=compute,
-    finish=finish,
-    verdicts=verdicts,
-    statuses=statuses,
-    figures={"comparison": figures.comparison},
-)
-
 if __name__ == "__main__":
-    _app.main("comparison")
+    main(Comparison)

@@ -1,31 +1,90 @@
 """Risk over training time: scratch, linear transfer and fine-tuning, and what stopping early is worth.
 
 python -m experiments.learning_curves [overrides]      (--help explains them; -m sweeps)
-
-engine=flow follows gradient flow itself, engine=spectral and engine=full the descent at their step size.
 """
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, phase_diagram
-from experiments._figures import learning_curves as figures
-from experiments._schemas import Engine, LearningCurvesConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError
+from experiments.linear import setting as _linear
+from experiments.linear.config import Engine, GridConfig
+from experiments.phase_diagram import CELL, PhaseDiagram, PhaseDiagramConfig, arrays
+from experiments.running import estimates as _estimates
+from experiments.running import grid as _grid
+from experiments.running.app import main
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Progress, UserError
 from tlx import stats
-from tlx.protocols import LinearSetting
+from tlx.linear.setting import LinearSetting
 
-CELL = ("method", "theta", "sample_ratio")
 DECADES = 4  # from the end of training back to the first of an int of times
 
 
-def setting(config: LearningCurvesConfig) -> LinearSetting:
-    """The frozen settings, times included."""
-    return dataclasses.replace(_linear.setting(config), times=tuple(times(config).tolist()))
+@dataclass
+class LearningCurvesGrid(GridConfig):
+    """The axes of the curves: lists, or an int for that many steps (even, over the logarithm for times)."""
+
+    overlap_angles: Any = field(default_factory=lambda: [0.4, 1.2])  # radians in [0, pi]
+    sample_ratios: Any = field(default_factory=lambda: [0.5, 0.9, 1.1, 2.0])  # n / dim
+    times: Any = 40  # training time = learning_rate * steps / (1 - momentum); an int: up to the end of training
+
+
+@dataclass
+class LearningCurvesConfig(PhaseDiagramConfig):
+    """Angle x sample ratio x time x instance x protocol."""
+
+    grid: LearningCurvesGrid = field(default_factory=LearningCurvesGrid)
+
+
+class LearningCurves(PhaseDiagram):
+    """What happens during training, and is it worth stopping early? Risk over time of scratch, linear transfer and
+    fine-tuning; engine=flow follows gradient flow itself, spectral and full the descent at their step size.
+    """
+
+    Config = LearningCurvesConfig
+
+    @property
+    def figures(self) -> dict[str, Callable]:
+        """What is drawn."""
+        from experiments.figures import learning_curves
+
+        return {"learning_curves": learning_curves.curves}
+
+    def setting(self, config: LearningCurvesConfig) -> LinearSetting:
+        """The frozen settings, times included."""
+        return dataclasses.replace(super().setting(config), times=tuple(times(config).tolist()))
+
+    def axes(self, config: LearningCurvesConfig) -> dict[str, np.ndarray]:
+        """Coordinates, and with them every check of the configuration."""
+        return {**super().axes(config), "time": times(config)}
+
+    def compute(self, config: LearningCurvesConfig, place: Place, progress: Progress) -> Arrays:
+        """Train every pair of one unit, and look at it at every time."""
+        scratch, transfer = self.reports(config, place, progress)
+        alone = np.broadcast_to(scratch.risk_over_time[:, :1], transfer.fine_tuning_over_time.shape)  # knows no angle
+        curves = np.stack([alone, transfer.linear_transfer_over_time, transfer.fine_tuning_over_time])
+        cell = (*CELL, "time", "instance")  # from (protocol, instance, theta, time)
+        over_time = (cell, np.transpose(curves, (0, 2, 3, 1))[:, :, None])
+        return {**arrays(scratch, transfer), "risk_over_time": over_time}
+
+    def finish(self, config: LearningCurvesConfig, data: xr.Dataset) -> xr.Dataset:
+        """The phase diagram at the end of training, and over time means, standard errors and the best time to stop."""
+        data = super().finish(config, data)
+        curves = data.risk_over_time.transpose(*CELL, "time", "instance").values
+        _estimates.put(data, (*CELL, "time"), "risk_over_time", stats.estimate(curves))
+        best, gain = early_stopping(curves)
+        data["best_time"] = (CELL, data.time.values[best])
+        data["early_stopping_gain"] = (CELL, gain.mean)
+        data["early_stopping_gain_standard_error"] = (CELL, gain.standard_error)
+        data.time.attrs = {"long_name": "training time, learning_rate * steps / (1 - momentum)"}
+        data.risk_over_time.attrs = {"long_name": "excess population risk during training", "units": "label^2"}
+        data.attrs["notes"] = "\n".join([data.attrs["notes"], *_findings(data)]).strip()
+        return data
 
 
 def times(config: LearningCurvesConfig) -> np.ndarray:
@@ -37,7 +96,7 @@ def times(config: LearningCurvesConfig) -> np.ndarray:
     if isinstance(asked, int) and not isinstance(asked, bool) and asked >= 1:
         values = min(ends.values()) * np.geomspace(10.0**-DECADES, 1, asked) if asked > 1 else [min(ends.values())]
     else:
-        values = _linear.axis("grid.times", asked, 0.0)
+        values = _grid.axis("grid.times", asked, 0.0)
     if np.min(values) < 0:
         raise UserError(f"grid.times holds {np.min(values):g}; training begins at time 0.")
     for name, end in ends.items():
@@ -47,40 +106,6 @@ def times(config: LearningCurvesConfig) -> np.ndarray:
                 f"(1 - momentum) = {end:g}; raise {name}.num_steps, or use engine=flow, which takes no steps."
             )
     return np.asarray(values, dtype=float)
-
-
-def axes(config: LearningCurvesConfig) -> dict[str, np.ndarray]:
-    """Coordinates, and with them every check of the configuration."""
-    return {**phase_diagram.axes(config), "time": times(config)}
-
-
-def compute(config: LearningCurvesConfig, place: Place, progress: Callable[[int], None]) -> Arrays:
-    """Train every pair of one unit, and look at it at every time."""
-    scratch, transfer = phase_diagram.reports(config, setting(config), place, progress)
-    alone = np.broadcast_to(scratch.risk_over_time[:, :1], transfer.fine_tuning_over_time.shape)  # knows no angle
-    curves = np.stack([alone, transfer.linear_transfer_over_time, transfer.fine_tuning_over_time])
-    cell = ("method", "theta", "sample_ratio", "time", "instance")  # from (method, instance, theta, time)
-    return {
-        **phase_diagram.arrays(scratch, transfer),
-        "risk_over_time": (cell, np.transpose(curves, (0, 2, 3, 1))[:, :, None]),
-    }
-
-
-def finish(config: LearningCurvesConfig, data: xr.Dataset) -> xr.Dataset:
-    """The phase diagram at the end of training, and over time means, standard errors and the best time to stop."""
-    data = phase_diagram.finish(config, data)
-    curves = data.risk_over_time.transpose(*CELL, "time", "instance").values
-    measured = stats.estimate(curves)
-    data["risk_over_time_mean"] = ((*CELL, "time"), measured.mean)
-    data["risk_over_time_standard_error"] = ((*CELL, "time"), measured.standard_error)
-    best, gain = early_stopping(curves)
-    data["best_time"] = (CELL, data.time.values[best])
-    data["early_stopping_gain"] = (CELL, gain.mean)
-    data["early_stopping_gain_standard_error"] = (CELL, gain.standard_error)
-    data.time.attrs = {"long_name": "training time, learning_rate * steps / (1 - momentum)"}
-    data.risk_over_time.attrs = {"long_name": "excess population risk during training", "units": "label^2"}
-    data.attrs["notes"] = "\n".join([data.attrs["notes"], *_findings(data)]).strip()
-    return data
 
 
 def early_stopping(curves: np.ndarray) -> tuple[np.ndarray, stats.Estimate]:
@@ -101,36 +126,24 @@ def early_stopping(curves: np.ndarray) -> tuple[np.ndarray, stats.Estimate]:
 
 
 def _findings(data: xr.Dataset) -> list[str]:
-    """What stopping early is worth, method by method."""
+    """What stopping early is worth, protocol by protocol."""
     lines = []
-    for method in data.method.values:
+    for protocol in data.protocol.values:
         gain, error, end = (
-            data[name].sel({"method": method}).values
+            data[name].sel(protocol=protocol).values
             for name in ("early_stopping_gain", "early_stopping_gain_standard_error", "risk_mean")
         )
         if not np.isfinite(gain).any():
             continue
         at = np.unravel_index(np.nanargmax(gain), gain.shape)
         where = f"theta = {data.theta.values[at[0]]:.3g}, n/d = {data.sample_ratio.values[at[1]]:.3g}"
-        time = data.best_time.sel({"method": method}).values[at]
+        time = data.best_time.sel(protocol=protocol).values[at]
         lines.append(
-            f"{method}: stopping at the best time is worth most at {where}: {gain[at]:.3g} ± {error[at]:.2g} of "
+            f"{protocol}: stopping at the best time is worth most at {where}: {gain[at]:.3g} ± {error[at]:.2g} of "
             f"{end[at]:.3g}, at t = {time:.3g} (the time is chosen on one half of the instances, judged on the other)."
         )
     return lines
 
 
-STUDY = Study(
-    name="learning_curves",
-    axes=axes,
-    places=phase_diagram.places,
-    lanes=phase_diagram.lanes,
-    compute=compute,
-    finish=finish,
-    verdicts=phase_diagram.verdicts,
-    statuses=phase_diagram.statuses,
-    figures={"learning_curves": figures.curves},
-)
-
 if __name__ == "__main__":
-    _app.main("learning_curves")
+    main(LearningCurves)

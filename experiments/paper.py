@@ -16,7 +16,9 @@ from pathlib import Path
 
 import yaml
 
-from experiments import _app, _console, _store
+from experiments.running import compose as _compose
+from experiments.running import console as _console
+from experiments.running import store as _store
 
 PRESETS = (
     "phase_diagram_noisy",
@@ -46,7 +48,7 @@ table{{border-collapse:collapse}}td,th{{padding:.1em .8em;text-align:left;border
 
 def preset_path(preset: str) -> Path:
     """Where a preset is defined; an unknown one stops here."""
-    path = _app.CONF / "experiment" / f"{preset}.yaml"
+    path = _compose.CONF / "experiment" / f"{preset}.yaml"
     if not path.exists():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise SystemExit(f"error: there is no preset {preset!r}; choose from {known}.")
@@ -77,7 +79,7 @@ def section(entry: dict) -> str:
     """One preset's part of the page."""
     name, summary = entry["preset"], entry["summary"]
     compute, rows = summary["seconds"]["compute"], []
-    for method, f in summary["methods"].items():
+    for method, f in summary["protocols"].items():
         if f["cells"]:
             cells = (
                 method,

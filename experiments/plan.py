@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments import _console
-from experiments._study import UserError, writable
+from experiments.running import console as _console
+from experiments.running.study import UserError, writable
 
 KEYS = {
     "data": "the pilot sample, .npz or .csv",
@@ -157,10 +157,10 @@ def main(words: list[str]) -> None:
     output = Path(found.get("output", f"outputs/plan/{path.stem}"))
     writable(output)
     advice = advise(arrays, chosen)
-    from experiments import _figures
-    from experiments._figures import plan as page
+    from experiments.figures import plan as page
+    from experiments.running.results import save
 
-    files = _figures.save(page.page(advice, path.name), output, "plan")
+    files = save(page.page(advice, path.name), output, "plan")
     for line in page.lines(advice):
         _console.say(line)
     _console.say(f"figure: {output / files[0]}")

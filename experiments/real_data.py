@@ -18,10 +18,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments import _console
-from experiments._study import UserError, writable
-from tlx import data, flow, planner, spectral, stats
-from tlx.protocols import METHODS, linear_transfer
+from experiments.running import console as _console
+from experiments.running.study import UserError, writable
+from tlx import planner, stats
+from tlx.linear import chain as spectral
+from tlx.linear import data
+from tlx.linear import flow_end as flow
+from tlx.linear.probe import linear_transfer
+from tlx.linear.setting import METHODS
 
 SOURCE_PIXEL = (3, 4)  # (row, column) in the 8 x 8 image
 TARGET_PIXELS = ((2, 4), (1, 4), (4, 4), (5, 4), (3, 5), (4, 5))
@@ -216,10 +220,10 @@ def main(words: list[str]) -> None:
     control = [gaussian(task, seed + i) for i, task in enumerate(real)]
     found = {"digits": study(real, sizes, draws, seed)}
     found["Gaussian copy"] = study(control, sizes, draws, seed)
-    from experiments import _figures
-    from experiments._figures import real_data as figure
+    from experiments.figures import real_data as figure
+    from experiments.running.results import save
 
-    files = _figures.save(figure.page(found, TARGET_PIXELS, sizes, draws), output, "real_data")
+    files = save(figure.page(found, TARGET_PIXELS, sizes, draws), output, "real_data")
     dim = real[0].pool.shape[1]
     _console.say(
         f"excess test risk in 1e-3 label², mean ± standard error over {draws} pilots; d = {dim}; * best within 5 %"

@@ -4,23 +4,118 @@ python -m experiments.relu_kernels [overrides]      (--help explains them; -m sw
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from experiments import _app, _linear, _nonlinear
-from experiments._figures import relu_kernels
-from experiments._schemas_nonlinear import ReluKernelsConfig
-from experiments._store import Arrays
-from experiments._study import Place, Study, UserError, Verdict
+from experiments.nonlinear import setting as _nonlinear
+from experiments.nonlinear.config import NonlinearStudyConfig
+from experiments.running import grid as _grid
+from experiments.running.app import main
+from experiments.running.store import Arrays
+from experiments.running.study import Place, Progress, Study, UserError
 from tlx import _keys, ensemble, nonlinear
-from tlx.alignment import kernel_alignment
 from tlx.networks import mean_field
-from tlx.overlap import cutoff_overlap, learned_basis
+from tlx.nonlinear.alignment import kernel_alignment
+from tlx.nonlinear.overlap import cutoff_overlap, learned_basis
 from tlx.train import train
+
+
+@dataclass
+class KernelGrid:
+    """Difficulties only."""
+
+    amounts: Any = field(default_factory=lambda: [0.0, 0.25, 0.5, 0.75])  # fraction removed, or angle in radians
+
+
+@dataclass
+class ReluKernelsConfig(NonlinearStudyConfig):
+    """The learned kernel against the source teacher's, over training."""
+
+    grid: KernelGrid = field(default_factory=KernelGrid)
+    num_records: int = 30  # points in time
+    cutoffs: list[float] = field(default_factory=lambda: [1e-6, 1e-4, 1e-3, 1e-2, 5e-2])  # of the feature overlap
+
+
+class ReluKernels(Study):
+    """Does mean-field pretraining learn the source teacher's kernel? Kernel alignment, population loss and feature
+    overlap over pretraining, every one of them exact.
+    """
+
+    Config = ReluKernelsConfig
+    runs_along = ("amount", "instance")
+
+    @property
+    def figures(self) -> dict[str, Callable]:
+        """What is drawn."""
+        from experiments.figures import relu_kernels
+
+        return {"relu_kernels": relu_kernels.curves}
+
+    def axes(self, config: ReluKernelsConfig) -> dict[str, np.ndarray]:
+        """Coordinates, and with them every check of the configuration."""
+        if not _nonlinear.setting(config, (1,)).exact or config.pretraining.loss.value != "population":
+            raise UserError(
+                "relu_kernels follows the exact loss: use a mean-field network, pretraining.loss=population."
+            )
+        cutoffs = np.asarray(config.cutoffs, float)
+        if cutoffs.size == 0 or np.any(~((cutoffs >= 0) & (cutoffs < 1))):
+            raise UserError(
+                f"cutoffs = {config.cutoffs} must hold numbers in [0, 1), relative to the largest eigenvalue."
+            )
+        return {
+            "amount": _nonlinear.amounts(config, config.grid.amounts),
+            "step": records(config),
+            "cutoff": cutoffs,
+            "instance": _grid.instances(config.ensemble),
+        }
+
+    def places(self, config: ReluKernelsConfig) -> list[Place]:
+        """One unit per block of instances."""
+        return _grid.instance_blocks(config.ensemble, 20)
+
+    def compute(self, config: ReluKernelsConfig, place: Place, progress: Progress) -> Arrays:
+        """Pretrain every pair of one unit."""
+        own = self.axes(config)
+        instance, amount = own["instance"][place["instance"]].astype(np.int32), own["amount"].astype(np.float32)
+        pairs = {"instance": np.tile(instance, len(amount)), "amount": np.repeat(amount, len(instance))}
+        shared = (_nonlinear.setting(config, (1,)), jax.random.key(config.seed), own["cutoff"].astype(np.float32))
+        layout = _grid.layout(config.ensemble, len(pairs["amount"]))
+        program = partial(follow, tuple(own["step"].tolist()))
+        *curves, status = ensemble.run(program, pairs, shared, layout=layout, progress=lambda done, _: progress(done))
+        names = ("source_loss", "alignment_source", "alignment_target", "overlap")
+        out: Arrays = {"status": (("amount", "instance"), status.reshape(len(amount), -1).astype(np.int8))}
+        for name, values in zip(names, curves, strict=True):
+            dims = ("amount", "instance", "step", "cutoff")[: values.ndim + 1]
+            out[name] = (dims, values.reshape(len(amount), len(instance), *values.shape[1:]))
+        return out
+
+    def finish(self, config: ReluKernelsConfig, data: xr.Dataset) -> xr.Dataset:
+        """What the end of training says about the claim that the learned kernel is the source teacher's."""
+        end = data.isel(step=-1)
+        data.attrs["title"], data.attrs["family"] = _nonlinear.title(config), config.task.family.value
+        for name in ("source_loss", "alignment_source", "alignment_target", "overlap"):
+            data[f"{name}_mean"] = data[name].mean("instance")
+        data.alignment_source.attrs = {"long_name": "cosine of learned and source teacher's kernel"}
+        lines = [
+            f"relative population loss at the end: at most {float(end.source_loss.max()):.2g}.",
+            f"kernel alignment with the source teacher at the end: {float(end.alignment_source.mean()):.3f} on "
+            f"average, "
+            f"{float(end.alignment_source.min()):.3f} at worst "
+            f"({float(data.alignment_source.isel(step=0).mean()):.3f} "
+            "before training); the published claim is 1.",
+        ]
+        data.attrs["notes"] = "\n".join([*lines, *_nonlinear.status_notes({"pretraining": data.status.values})])
+        return data
+
+    def statuses(self, data: xr.Dataset) -> dict[str, np.ndarray]:
+        """Status codes of pretraining."""
+        return {"pretraining": data.status.values}
 
 
 def records(config: ReluKernelsConfig) -> np.ndarray:
@@ -29,32 +124,6 @@ def records(config: ReluKernelsConfig) -> np.ndarray:
     if config.num_records < 2:
         raise UserError(f"num_records = {config.num_records} shows no change; use at least 2.")
     return np.unique(np.rint(np.append(0, np.geomspace(1, last, config.num_records - 1))).astype(np.int32))
-
-
-def axes(config: ReluKernelsConfig) -> dict[str, np.ndarray]:
-    """Coordinates, and with them every check of the configuration."""
-    if not _nonlinear.setting(config, (1,)).exact or config.pretraining.loss.value != "population":
-        raise UserError("relu_kernels follows the exact loss: use a mean-field network, pretraining.loss=population.")
-    cutoffs = np.asarray(config.cutoffs, float)
-    if cutoffs.size == 0 or np.any(~((cutoffs >= 0) & (cutoffs < 1))):
-        raise UserError(f"cutoffs = {config.cutoffs} must hold numbers in [0, 1), relative to the largest eigenvalue.")
-    return {
-        "amount": _nonlinear.amounts(config, config.grid.amounts),
-        "step": records(config),
-        "cutoff": cutoffs,
-        "instance": _linear.instances(config.ensemble),
-    }
-
-
-def places(config: ReluKernelsConfig) -> list[Place]:
-    """One unit per block of instances."""
-    return [{"instance": block} for block in _linear.instance_blocks(config.ensemble, 20)]
-
-
-def lanes(config: ReluKernelsConfig, place: Place) -> int:
-    """One pretraining per pair."""
-    own = axes(config)
-    return len(own["amount"]) * len(own["instance"][place["instance"]])
 
 
 def follow(steps: tuple[int, ...], shared, lane):
@@ -78,54 +147,5 @@ def follow(steps: tuple[int, ...], shared, lane):
     return (*result.curve, result.status)
 
 
-def compute(config: ReluKernelsConfig, place: Place, progress: Callable[[int], None]) -> Arrays:
-    """Pretrain every pair of one unit."""
-    own = axes(config)
-    instance, amount = own["instance"][place["instance"]].astype(np.int32), own["amount"].astype(np.float32)
-    pairs = {"instance": np.tile(instance, len(amount)), "amount": np.repeat(amount, len(instance))}
-    shared = (_nonlinear.setting(config, (1,)), jax.random.key(config.seed), own["cutoff"].astype(np.float32))
-    plan = _linear.plan(config.ensemble, len(pairs["amount"]))
-    program = partial(follow, tuple(own["step"].tolist()))
-    *curves, status = ensemble.run(program, pairs, shared, plan=plan, progress=lambda done, _: progress(done))
-    names = ("source_loss", "alignment_source", "alignment_target", "overlap")
-    out: Arrays = {"status": (("amount", "instance"), status.reshape(len(amount), -1).astype(np.int8))}
-    for name, values in zip(names, curves, strict=True):
-        dims = ("amount", "instance", "step", "cutoff")[: values.ndim + 1]
-        out[name] = (dims, values.reshape(len(amount), len(instance), *values.shape[1:]))
-    return out
-
-
-def finish(config: ReluKernelsConfig, data: xr.Dataset) -> xr.Dataset:
-    """What the end of training says about the claim that the learned kernel is the source teacher's."""
-    end = data.isel(step=-1)
-    data.attrs["title"], data.attrs["family"] = _nonlinear.title(config), config.task.family.value
-    data.alignment_source.attrs = {"long_name": "cosine of learned and source teacher's kernel"}
-    lines = [
-        f"relative population loss at the end: at most {float(end.source_loss.max()):.2g}.",
-        f"kernel alignment with the source teacher at the end: {float(end.alignment_source.mean()):.3f} on average, "
-        f"{float(end.alignment_source.min()):.3f} at worst ({float(data.alignment_source.isel(step=0).mean()):.3f} "
-        "before training); the published claim is 1.",
-    ]
-    data.attrs["notes"] = "\n".join([*lines, *_nonlinear.status_notes({"pretraining": data.status.values})])
-    return data
-
-
-def verdicts(data: xr.Dataset) -> list[Verdict]:
-    """Nothing here has a standard error: losses and kernels are exact."""
-    return []
-
-
-STUDY = Study(
-    name="relu_kernels",
-    axes=axes,
-    places=places,
-    lanes=lanes,
-    compute=compute,
-    finish=finish,
-    verdicts=verdicts,
-    statuses=lambda data: {"pretraining": data.status.values},
-    figures={"relu_kernels": relu_kernels.curves},
-)
-
 if __name__ == "__main__":
-    _app.main("relu_kernels")
+    main(ReluKernels)

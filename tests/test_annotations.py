@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN = """
 from jaxtyping import install_import_hook
 install_import_hook("tlx", "beartype.beartype")
-import importlib, dataclasses
+import dataclasses
 import jax, jax.numpy as jnp, numpy as np
 from tlx import _keys, ensemble
 key = jax.random.key(3)
@@ -35,19 +35,19 @@ theory.optimal_ridge_risk(np.array([0.5, 2.0]), 0.3)
 """
 
 ENGINES = """
-from tlx.protocols import LinearSetting
+from tlx.linear import lanes
+from tlx.linear.pairs import Pairs, pair_lanes
+from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer
 short = Optimizer(0.01, 40)
 for source in (None, 9):
     setting = LinearSetting(dim=8, depth=2, noise_std=0.2, source_samples=source, pretrain=short, scratch=short,
                             fine_tune=short, ridges=(0.0, 0.1), weight_decays=(0.0, 0.01),
                             times=() if source else (0.0, 0.2))
-    for engine in ("full", "spectral", "flow"):
-        module = importlib.import_module(f"tlx.engines.{engine}")
-        prepare = lambda shared, lane: module.prepare(shared[0], _keys.lane(shared[1], lane["i"]), lane["n"])
-        transfer = lambda shared, prepared, a: module.transfer(shared[0], prepared, a)
-        lanes = {"i": np.arange(2, dtype=np.int32), "n": np.array([4, 12], np.int32)}
-        ensemble.run_nested(prepare, transfer, lanes, np.array([0.3, 0.9], np.float32), (setting, key))
+    for name in ("full", "spectral", "flow"):
+        lanes.transfer_grid(name, setting, key, np.arange(2), np.array([4, 12]), np.array([0.3, 0.9], np.float32))
+pair_lanes("flow", setting, key, Pairs(0, np.arange(2), 0.4, 1.0, 0.3, 5))
+lanes.pretraining_lanes("full", setting, key, [1], observe=lambda weights, source: source, record_at=(0, 40))
 """
 
 NONLINEAR = """

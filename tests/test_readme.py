@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from experiments import _app, _schemas
+from experiments.running import api, compose
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -19,15 +17,14 @@ COMMANDS = sorted(set(re.findall(r"python -m experiments\.(\w+)([^#\n`|]*)", TEX
 
 
 def composed(study, overrides):
-    _schemas.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return OmegaConf.to_object(compose(study, overrides=overrides))
+    own = api.find(study)
+    return compose.typed(own, compose.composed(own, overrides))
 
 
 @pytest.mark.parametrize(("study", "rest"), COMMANDS)
 def test_commands_compose(study, rest):
     """Every command names a study, presets and keys that exist; a sweep's first and last job compose."""
-    if study not in _schemas.SCHEMAS:
+    if study not in api.studies():
         assert (ROOT / "experiments" / f"{study}.py").exists()  # a command that is not a study
         return
     words = [w for w in shlex.split(rest) if not w.startswith("-")]
@@ -58,11 +55,11 @@ def test_reading_block_runs(tmp_path, monkeypatch):
     small = ["experiment=demo", "task.dim=12", "ensemble.num_instances=2", "grid.overlap_angles=[0.4,0.8]"]
     small += ["grid.sample_ratios=[0.4,2.0]", "optimizer.num_steps=400"]
     directory = tmp_path / Path(path).parent
-    _app.run(composed("phase_diagram", small), directory)
+    api.run("phase_diagram", small, directory=directory, quiet=True)
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(block, names)
-    assert names["data"].risk.dims == ("method", "theta", "sample_ratio", "instance")
+    assert names["data"].risk.dims == ("protocol", "theta", "sample_ratio", "instance")
     assert np.isfinite(names["fine"].risk.values).all()
     names["data"].close()
     assert isinstance(names["fine"], xr.Dataset)

@@ -10,8 +10,10 @@ import pytest
 
 from benchmarks import full_linear, growth, relu
 from tlx import ensemble
+from tlx.ensemble import program
 from tlx.networks import deep_linear
 
+pytestmark = pytest.mark.alone
 ATTEMPTS = 6
 
 
@@ -74,11 +76,11 @@ def test_full_linear_steps_against_the_published_contraction(depth, bound):
 def test_relu_steps_reach_a_share_of_the_matrix_product_peak_of_one_core():
     shape = lanes, num_samples, dim, hidden = (4, 500, 100, 256)
     data, steps = relu.problem(*shape), 100
-    plan = ensemble.make_plan(lanes, devices=tuple(jax.local_devices()[:1]))
+    layout = ensemble.make_layout(lanes, devices=tuple(jax.local_devices()[:1]))
     square = np.random.default_rng(0).standard_normal((1024, 1024), dtype=np.float32)
     rule = relu.Optimizer(relu.RATE * hidden, steps, tolerance=0.0)
     lane = relu.lane_of(relu.MeanField(dim, hidden))
-    ensemble.run(lane, data, rule, plan=plan)
+    ensemble.run(lane, data, rule, layout=layout)
 
     def share():
         peak = 2 * 1024**3 / best(lambda: square @ square)
@@ -89,7 +91,7 @@ def test_relu_steps_reach_a_share_of_the_matrix_product_peak_of_one_core():
             * dim
             * hidden
             * steps
-            / best(lambda: ensemble.run(lane, data, rule, plan=plan))
+            / best(lambda: ensemble.run(lane, data, rule, layout=layout))
             / peak
         )
 
@@ -99,9 +101,9 @@ def test_relu_steps_reach_a_share_of_the_matrix_product_peak_of_one_core():
 def test_many_small_lanes_run_as_fast_as_few_and_with_the_same_program():
     shape = {"dim": 8, "depth": 2, "width": 8, "num_samples": 16}
     growth.run_full(shape, 50, 1000)
-    programs = ensemble._mapped.cache_info().misses
+    programs = program.mapped.cache_info().misses
     growth.run_full(shape, 50, 8000)
-    assert ensemble._mapped.cache_info().misses == programs
+    assert program.mapped.cache_info().misses == programs
 
     def kept():
         few = best(lambda: growth.run_full(shape, 50, 1000), 4) / 1000

@@ -46,6 +46,23 @@ def check_range(
         raise ValueError(f"{name} = {bad} is outside {bracket}{low}, {high}]. {remedy}".rstrip())
 
 
+def check_number(name: str, value: Any) -> None:
+    """Refuse what is not a finite real number, or an array or sequence of them (TypeError for another type)."""
+    array = concrete(value)
+    if array is None:
+        return
+    if array.dtype.kind not in "iuf" and not jax.dtypes.issubdtype(array.dtype, np.floating):  # bfloat16 is a float
+        raise TypeError(f"{name} = {value!r} is not a real number; pass an int, a float or an array of them.")
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} = {value} is not finite; pass a finite number.")
+
+
+def check_instance(name: str, value: Any, kind: type) -> None:
+    """Refuse an object of another type."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} = {value!r} is a {type(value).__name__}; pass a {kind.__name__}.")
+
+
 def check_angle(name: str, value: Any) -> None:
     """Refuse an angle outside [0, pi] radians."""
     check_range(name, value, 0.0, float(np.pi) * (1 + 1e-6), remedy="Angles are in radians, between 0 and pi.")

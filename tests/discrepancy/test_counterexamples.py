@@ -6,17 +6,17 @@ import pytest
 
 from tlx import _keys, discrepancy, ensemble, stats, theory
 from tlx.discrepancy import LinearLaw
-from tlx.engines import full
-from tlx.protocols import LinearSetting
+from tlx.linear.engines import engine
+from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer
 
 
 def prepare(shared, lane):
-    return full.prepare(shared[0], _keys.lane(shared[1], lane["instance"]), lane["num_samples"])
+    return engine("full").prepare(shared[0], _keys.lane(shared[1], lane["instance"]), lane["num_samples"])
 
 
 def transfer(shared, prepared, angle):
-    return full.transfer(shared[0], prepared, angle)
+    return engine("full").transfer(shared[0], prepared, angle)
 
 
 def trained_gain(example, instances=24):

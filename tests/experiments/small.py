@@ -1,11 +1,13 @@
 """Studies made small enough for a test, from the same configuration files that users compose."""
 
+import functools
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from experiments import _app, _schemas
+import experiments
+from experiments.running import api, compose
+from experiments.running.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
@@ -47,19 +49,23 @@ SMALL = {
 }
 
 
+@functools.cache
+def study(name) -> Study:
+    """The study of that name."""
+    return api.find(name)
+
+
 def owner(preset):
     """The study a preset belongs to."""
     return OmegaConf.load(preset).study
 
 
-def composed(study, overrides):
+def composed(name, overrides):
     """The typed configuration of a command line."""
-    _schemas.register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return OmegaConf.to_object(compose(study, overrides=list(overrides)))
+    return compose.typed(study(name), compose.composed(study(name), list(overrides)))
 
 
-def run(study, directory, *overrides):
+def run(name, directory, *overrides):
     """A small run of a study; later overrides win."""
-    _app.run(composed(study, [*SMALL[study], *overrides]), directory)
+    experiments.run(study(name), [*SMALL[name], *overrides], directory=directory)
     return directory

@@ -7,8 +7,8 @@ import sys
 import pytest
 import small
 
-from experiments import _runner
-from experiments._study import UserError
+import experiments
+from experiments.running.study import UserError
 
 LINEAR = [
     ("task.noise_std=-0.1", "noise_std = -0.1", "noise_std >= 0"),
@@ -54,17 +54,21 @@ NONLINEAR = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_computed(monkeypatch):
-    def computed(*_, **__):
-        raise AssertionError("compute was reached")
+def nothing_is_computed(kind):
+    """The study with a `compute` that must not be reached."""
 
-    monkeypatch.setattr(_runner, "compute_missing", computed)
+    class Stub(kind):
+        def compute(self, config, place, progress):
+            raise AssertionError("compute was reached")
+
+    Stub.__module__ = kind.__module__  # its name stays
+    return Stub()
 
 
 def assert_refused(study, directory, overrides, value, remedy):
+    own = nothing_is_computed(type(small.study(study)))
     with pytest.raises(UserError) as caught:
-        small.run(study, directory, *overrides)
+        experiments.run(own, [*small.SMALL[study], *overrides], directory=directory)
     message = str(caught.value)
     assert re.search(value, message), message
     assert re.search(remedy, message), message
@@ -103,19 +107,31 @@ COMMANDS = [
     (["task.noize_std=1"], "noize_std", "Did you mean task.noise_std"),
     (["task.dim=ten"], "ten", "dim"),
     (["engine=quick"], "quick", "spectral"),
-    (["experiment=demoo"], "demoo", "demo"),
+    (["experiment=demoo"], "demoo", "did you mean demo"),
+    (["experiment=nonsense"], "nonsense", "--help lists"),
+    (["experiment=demo", "experiment=ridge_sweep"], "ridge_sweep", "choose one"),
+    (["task=rotation"], "rotation", "it takes finite_source"),
+    (["network=deep_5"], "deep_5", "did you mean deep5"),
     (["experiment=relu_laptop"], "relu_laptop", "belongs to experiments.relu_phase_diagram"),
 ]
 
 
+@pytest.mark.parametrize(("words", "value", "remedy"), COMMANDS, ids=[" ".join(c[0]) for c in COMMANDS])
+def test_a_mistyped_command_is_one_line(words, value, remedy, tmp_path):
+    with pytest.raises(UserError) as caught:
+        experiments.run("phase_diagram", words, directory=tmp_path / "out")
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert value in message
+    assert remedy in message
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("words", "value", "remedy"), COMMANDS, ids=[c[0][0] for c in COMMANDS])
-def test_a_mistyped_command_is_one_message(words, value, remedy, tmp_path):
-    """On the real command line: exit code 2, no traceback, nothing computed or left behind."""
-    command = [sys.executable, "-m", "experiments.phase_diagram", *words, f"hydra.run.dir={tmp_path}/out"]
+def test_the_command_line_says_the_same_sentence(tmp_path):
+    """Exit code 2, one line, no traceback, nothing computed or left behind."""
+    command = [sys.executable, "-m", "experiments.phase_diagram", "experiment=demoo", f"hydra.run.dir={tmp_path}/out"]
     found = subprocess.run(command, cwd=small.ROOT, capture_output=True, text=True, timeout=120)
     assert found.returncode == 2
-    assert "Traceback" not in found.stderr + found.stdout
-    assert value in found.stderr
-    assert remedy in found.stderr
+    assert found.stderr.splitlines() == ["error: there is no preset called demoo; did you mean demo?"]
     assert not (tmp_path / "out").exists()

@@ -25,10 +25,10 @@ def test_the_last_time_is_the_end_of_training(tmp_path):
     steps = ["optimizer.num_steps=40000", "task.noise_std=0.5", "ensemble.num_instances=4"]
     small.run("learning_curves", tmp_path, *steps, "engine=spectral", "optimizer.tolerance=1e-5")
     with xr.open_dataset(tmp_path / "results.nc") as data:
-        assert data.risk_over_time.dims == ("method", "theta", "sample_ratio", "time", "instance")
+        assert data.risk_over_time.dims == ("protocol", "theta", "sample_ratio", "time", "instance")
         np.testing.assert_allclose(data.risk_over_time.isel(time=-1), data.risk, rtol=1e-3)
         spread = data.risk_over_time_mean.max("time") - data.risk_over_time_mean.min("time")
-        assert np.all(spread.sel({"method": "fine_tuning"}) > 0.01)  # there is something to see
+        assert np.all(spread.sel(protocol="fine_tuning") > 0.01)  # there is something to see
     assert "stopping at the best time" in json.loads((tmp_path / "summary.json").read_text())["notes"]
 
 

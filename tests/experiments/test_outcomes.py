@@ -11,8 +11,9 @@ import small
 import xarray as xr
 from omegaconf import OmegaConf
 
-from experiments import _app, _help, _schemas
-from experiments._study import UserError
+from experiments.running import compose
+from experiments.running import help as _help
+from experiments.running.study import UserError
 
 
 @pytest.mark.slow
@@ -72,12 +73,11 @@ def test_a_file_in_the_place_of_the_output_is_refused(tmp_path):
 @pytest.mark.parametrize("study", sorted(small.SMALL))
 def test_help_explains_every_key(study):
     """--help lists each key with its value and a meaning, and each preset of the study with its purpose."""
-    _schemas.register()
-    config = small.composed(study, [])
-    text = _help.keys(_schemas.SCHEMAS[study], OmegaConf.structured(config))
+    config, schema = small.composed(study, []), small.study(study).Config
+    text = _help.keys(schema, OmegaConf.structured(config))
     silent = [line for line in text.splitlines() if line.startswith("  ") and len(line.split(" = ", 1)[1].split()) < 2]
     assert not silent, silent
-    for key in _app._keys(OmegaConf.structured(_schemas.SCHEMAS[study])):
+    for key in compose._keys(OmegaConf.structured(schema)):
         assert key == "study" or f"  {key} = " in text
     mine = [p.stem for p in small.PRESETS if small.owner(p) == study]
     listed = _help.presets(study)
@@ -89,5 +89,11 @@ def test_help_on_the_command_line():
     command = [sys.executable, "-m", "experiments.phase_diagram", "experiment=demo", "--help"]
     found = subprocess.run(command, cwd=small.ROOT, capture_output=True, text=True, timeout=120)
     assert found.returncode == 0
-    for words in ("Where does transfer help?", "experiment=demo", "ensemble.num_instances = 48", "results.nc"):
+    for words in (
+        "Where does transfer help?",
+        "experiment=demo",
+        "ensemble.num_instances = 48",
+        "network=deep5",
+        "results.nc",
+    ):
         assert words in found.stdout

@@ -7,9 +7,14 @@ import pytest
 import small
 import xarray as xr
 
-from experiments import _app, _predictor_findings, _predictors_linear, _rank_table, _study, predictors
-from experiments import _predictor_tasks as tasks
-from experiments._schemas_predictors import PredictorsConfig
+from experiments import predictors
+from experiments.prediction import findings as _predictor_findings
+from experiments.prediction import linear as _linear_part
+from experiments.prediction import rank_table as _rank_table
+from experiments.prediction import tasks as tasks
+from experiments.prediction.config import PredictorsConfig
+from experiments.running import job as _job
+from experiments.running import study as _study
 
 
 def test_spearman_against_scipy():
@@ -45,7 +50,7 @@ def test_the_three_sign_changes_are_found_by_the_theory():
     ratio = np.linspace(0.1, 1.8, 4001)
 
     def changes(theta, noise):
-        risk = _predictors_linear.risks(config, theta, 1.0, noise, ratio * config.task.dim, exact=False)
+        risk = _linear_part.risks(config, theta, 1.0, noise, ratio * config.task.dim, exact=False)
         return _predictor_findings._sign_changes(ratio, risk[0] - risk[1])
 
     np.testing.assert_allclose(changes(np.pi / 4, 0.2), [0.549, 0.911, 1.080], atol=6e-4)
@@ -56,8 +61,8 @@ def test_divergences_order_theory_up_to_a_right_angle_and_not_beyond():
     config = PredictorsConfig()
     every = [task for task in tasks.linear(config) if task.part == "angles"]
     theta = np.array([task.theta for task in every])
-    risk = _predictors_linear.risks(config, theta, 1.0, 0.2, np.array([task.num_samples for task in every]))
-    gain, values = risk[0] - risk[1], _predictors_linear.distances(config, every)
+    risk = _linear_part.risks(config, theta, 1.0, 0.2, np.array([task.num_samples for task in every]))
+    gain, values = risk[0] - risk[1], _linear_part.distances(config, every)
     half = tasks.members(every, tasks.HALF)
     for name in ("kullback_leibler", "squared_hellinger", "wasserstein_1", "mmd", "dudley"):
         row = values[_rank_table.DISTANCES.index(name)]
@@ -70,8 +75,8 @@ def test_scaled_targets_are_arbitrarily_far_and_transfer_like_their_square():
     config = PredictorsConfig()
     every = [task for task in tasks.linear(config) if task.part == "norms"]
     norm = np.array([task.norm for task in every])
-    risk = _predictors_linear.risks(config, 0.0, norm, 0.2, every[0].num_samples)
-    values = dict(zip(_rank_table.DISTANCES, _predictors_linear.distances(config, every)))
+    risk = _linear_part.risks(config, 0.0, norm, 0.2, every[0].num_samples)
+    values = dict(zip(_rank_table.DISTANCES, _linear_part.distances(config, every)))
     np.testing.assert_allclose(values["kullback_leibler"], (norm - 1) ** 2 / (2 * 0.2**2), rtol=1e-6)
     assert values["wasserstein_1"][-1] > 20
     assert np.all(values["dudley"] <= 2)
@@ -99,14 +104,14 @@ def test_ensembles_vary_what_they_say():
 
 def test_every_unit_has_its_own_name():
     config = small.composed("predictors", small.SMALL["predictors"])
-    names = [unit.name for unit in _study.units(predictors.STUDY, config)]
+    names = [unit.name for unit in _study.units(predictors.Predictors(), config)]
     assert len(set(names)) == len(names) == 5
 
 
 @pytest.mark.slow
 def test_a_small_run_leaves_a_whole_table_and_two_figures(tmp_path, capsys):
     config = small.composed("predictors", small.SMALL["predictors"])
-    _app.run(config, tmp_path)
+    _job.run(predictors.Predictors(), config, tmp_path)
     said = capsys.readouterr().out
     with xr.open_dataset(tmp_path / "results.nc") as data:
         table = data.rank_correlation
@@ -127,7 +132,7 @@ def test_a_small_run_leaves_a_whole_table_and_two_figures(tmp_path, capsys):
     for figure in ("claims", "rank_correlations"):
         assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
         assert (tmp_path / f"{figure}.pdf").exists()
-    _app.run(config, tmp_path)
+    _job.run(predictors.Predictors(), config, tmp_path)
     assert "already complete" in capsys.readouterr().out
 
 
@@ -146,4 +151,4 @@ def test_a_small_run_leaves_a_whole_table_and_two_figures(tmp_path, capsys):
 )
 def test_bad_input_is_refused_before_any_compute(override, message):
     with pytest.raises(_study.UserError, match=message):
-        predictors.axes(small.composed("predictors", [override]))
+        predictors.Predictors().axes(small.composed("predictors", [override]))

@@ -5,11 +5,11 @@ import json
 import pytest
 import small
 import xarray as xr
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from experiments import _app, _schemas
-from experiments._study import UserError
+import experiments
+from experiments.running import compose, help, job
+from experiments.running.study import UserError
 
 STUDIES = sorted(set(small.SMALL))
 
@@ -48,10 +48,9 @@ def assert_whole(directory, study):
 @pytest.mark.parametrize("preset", small.PRESETS, ids=lambda p: p.stem)
 def test_every_preset_runs(preset, tmp_path):
     study = small.owner(preset)
-    config = small.composed(study, overrides(preset))
-    _app.run(config, tmp_path)
+    chosen = small.composed(study, overrides(preset)).figures or list(small.study(study).figures)
+    experiments.run(study, overrides(preset), directory=tmp_path)
     summary = assert_whole(tmp_path, study)
-    chosen = config.figures or list(_app.load(study).figures)
     assert {name.rsplit(".", 1)[0] for name in summary["files"]} == {"results", *chosen}
 
 
@@ -64,41 +63,62 @@ def test_a_preset_is_overrides_only(preset):
     study = small.owner(preset)
     mine = OmegaConf.load(preset)
     mine.pop("defaults", None)
-    _schemas.register()
-    OmegaConf.merge(OmegaConf.structured(_schemas.SCHEMAS[study]), mine)  # an unknown key or wrong type raises
+    OmegaConf.merge(OmegaConf.structured(small.study(study).Config), mine)  # an unknown key or wrong type raises
     small.composed(study, [f"experiment={preset.stem}"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES)
-def test_every_study_runs_on_its_defaults(study, tmp_path):
-    assert_whole(small.run(study, tmp_path), study)
+def test_every_study_runs_on_its_defaults(study, results):
+    assert_whole(results(study), study)
 
 
 def test_every_study_is_tested():
     assert {small.owner(preset) for preset in small.PRESETS} <= set(STUDIES)
-    _schemas.register()
-    assert {name for name in _schemas.SCHEMAS if not name.startswith("toy")} <= set(STUDIES)
+    assert set(experiments.studies()) == set(STUDIES)
+    assert {study: experiments.presets(study) for study in STUDIES} == {
+        study: [preset.stem for preset in small.PRESETS if small.owner(preset) == study] for study in STUDIES
+    }
 
 
 def test_a_phase_diagram_has_the_promised_variables(tmp_path):
     """The public contract of results.nc, in double precision."""
     small.run("phase_diagram", tmp_path, "precision=float64", "engine=flow", "figures=[]")
     with xr.open_dataset(tmp_path / "results.nc") as data:
-        assert data.risk.dims == ("method", "theta", "sample_ratio", "instance")
+        assert data.risk.dims == ("protocol", "theta", "sample_ratio", "instance")
         assert data.status.dims == data.risk.dims
-        assert list(data.method.values) == ["scratch", "linear_transfer", "fine_tuning"]
+        assert list(data.protocol.values) == ["scratch", "linear_transfer", "fine_tuning"]
         assert data.num_samples.values.tolist() == [6, 18]
         assert data.theta.values.tolist() == [0.4, 1.2]
         assert data.attrs["dtype"] == "float64"
         assert data.risk.dtype == "float64"
 
 
-def test_a_preset_of_another_study_is_refused(tmp_path, monkeypatch):
+def test_a_preset_of_another_study_is_refused(tmp_path):
     """Also where all its keys happen to exist, the study it belongs to is named."""
-    config = small.composed("phase_diagram", ["experiment=double_descent"])
-    job = OmegaConf.create({"job": {"name": "phase_diagram"}})
-    monkeypatch.setattr(HydraConfig, "initialized", staticmethod(lambda: True))
-    monkeypatch.setattr(HydraConfig, "get", staticmethod(lambda: job))
+    config = small.composed("scratch_risk", ["experiment=double_descent"])
     with pytest.raises(UserError, match=r"not experiments\.phase_diagram"):
-        _app.run(config, tmp_path)
+        job.run(small.study("phase_diagram"), config, tmp_path)
+
+
+GROUPS = [(g, p.stem) for g in help.GROUPS for p in sorted((small.ROOT / "conf" / g).glob("*.yaml"))]
+
+
+@pytest.mark.parametrize(("group", "option"), GROUPS, ids=lambda word: str(word))
+def test_every_option_composes_with_each_study_that_takes_it(group, option):
+    """It sets what it says, above the study's defaults and above a preset, and says what it is for."""
+    content = OmegaConf.load(small.ROOT / "conf" / group / f"{option}.yaml")
+    takers = [name for name in STUDIES if help.takes(small.study(name).Config, group, option)]
+    assert takers
+    assert len(help.purpose(group, option)) > 10
+    for name in takers:
+        preset = [f"experiment={chosen}" for chosen in experiments.presets(name)[:1]]
+        config = compose.composed(small.study(name), [f"{group}={option}", *preset])
+        if group != "device":
+            found = OmegaConf.to_container(config[group])
+            assert {key: plain(found[key]) for key in content} == OmegaConf.to_container(content)
+            compose.typed(small.study(name), config)
+
+
+def plain(value):
+    return getattr(value, "value", value)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments import real_data
-from experiments._study import UserError
+from experiments.running.study import UserError
 
 pytest.importorskip("sklearn.datasets")
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from tlx.alignment import kernel_alignment
-from tlx.teachers import teacher_pair
+from tlx.nonlinear.alignment import kernel_alignment
+from tlx.nonlinear.teachers import teacher_pair
 
 
 def test_alignment_is_one_on_itself_and_agrees_with_its_definition(x64, key):

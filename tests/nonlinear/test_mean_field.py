@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tlx import teachers
 from tlx.networks import mean_field
 from tlx.networks.mean_field import TwoLayer
+from tlx.nonlinear import teachers
 from tlx.nonlinear.models import MeanField, MultiLayer
-from tlx.overlap import feature_overlap
-from tlx.teachers import teacher_pair
+from tlx.nonlinear.overlap import feature_overlap
+from tlx.nonlinear.teachers import teacher_pair
 from tlx.train import Optimizer, train
 
 

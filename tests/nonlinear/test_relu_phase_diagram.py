@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments import _nonlinear_theory
+from experiments.nonlinear import theory as _nonlinear_theory
 
 ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ["ensemble.num_instances=2", "task.dim=6", "task.num_neurons=4", "network.width=8", "optimizer.num_steps=60"]

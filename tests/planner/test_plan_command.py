@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import plan
-from experiments._study import UserError
+from experiments.running.study import UserError
 
 
 def saved(path, **changes):

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tlx._checks import check_choice, check_count, check_positive, require
+from tlx.glossary import Protocol
 
-METHODS = ("linear_transfer", "fine_tuning")
+METHODS = (Protocol.LINEAR_TRANSFER, Protocol.FINE_TUNING)
 
 
 class Counterexample(NamedTuple):

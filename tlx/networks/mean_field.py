@@ -66,9 +66,13 @@ def scaled(optimizer: Optimizer, width: int) -> Optimizer:
 
 def preactivations(network: TwoLayer, inputs: Float[Array, "n d"]) -> Float[Array, "n m"]:
     """w_i . x for every row of `inputs` and every neuron."""
-    # XLA folds a transposition into the product, whose crosswise form and gradient a CPU runs 2-4 times slower than
-    # the plain one; the barrier has the small matrix turned instead.
-    return inputs @ jax.lax.optimization_barrier(network.neurons.T)
+    return inputs @ _turned(network.neurons)
+
+
+def _turned(neurons: Float[Array, "m d"]) -> Float[Array, "d m"]:
+    # On a CPU, XLA folds a transposition into the product, whose crosswise form and gradient run 2-4 times slower than
+    # the plain one; the barrier has the small matrix turned instead. Accelerators would only write it once more.
+    return jax.lax.platform_dependent(neurons, cpu=lambda w: jax.lax.optimization_barrier(w.T), default=lambda w: w.T)
 
 
 def features(network: TwoLayer, inputs: Float[Array, "n d"], activation: str) -> Float[Array, "n m"]:

@@ -14,25 +14,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PyTree
 
-from tlx._checks import check_choice, check_count, check_positive, require
-from tlx.kernels import erf
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "relu": jax.nn.relu,
-    "erf": erf,
-    "linear": lambda value: value,
-    "tanh": jnp.tanh,
-    "gelu": jax.nn.gelu,
-    "silu": jax.nn.silu,
-    "sigmoid": jax.nn.sigmoid,
-    "softplus": jax.nn.softplus,
-}
-
-
-def activation_function(name: str) -> Callable[[Array], Array]:
-    """The elementwise activation of that name ("erf" is erf(z/sqrt 2))."""
-    check_choice("activation", name, tuple(ACTIVATIONS))
-    return ACTIVATIONS[name]
+from tlx._checks import check_count, check_positive, require
+from tlx.kernels import activation_function
 
 
 class MLP(nnx.Module):
@@ -109,7 +92,7 @@ def mlp(*, dim: int, widths: tuple[int, ...], activation: str, init_scale: float
     Args:
         dim: input dimension d.
         widths: sizes of the hidden layers, one or more (static).
-        activation: one of `ACTIVATIONS`.
+        activation: one of `tlx.kernels.ACTIVATIONS`.
         init_scale: scale of the head at the start; hidden layers start with variance 2/fan_in.
     """
     check_count("dim", dim)

@@ -14,4 +14,5 @@ from .protocols import pretrain as pretrain
 from .protocols import transfer as transfer
 from .setting import METHODS as METHODS
 from .setting import PRETRAINING as PRETRAINING
+from .setting import PROTOCOLS as PROTOCOLS
 from .setting import NonlinearSetting as NonlinearSetting

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from tlx._checks import check_choice, check_count, check_positive
-from tlx.kernels import CLOSED_FORMS
+from tlx.kernels import ACTIVATIONS, CLOSED_FORMS, activation_function
 from tlx.networks import mean_field, mlp
 from tlx.networks.mean_field import TwoLayer
-from tlx.overlap import FeatureMoments, exact_moments
+from tlx.nonlinear.overlap import FeatureMoments, exact_moments
 from tlx.train import Optimizer
 
 
@@ -25,7 +25,7 @@ class MeanField:
     Attributes:
         dim: input dimension d.
         width: neurons m.
-        activation: one of `tlx.networks.mlp.ACTIVATIONS`.
+        activation: one of `tlx.kernels.ACTIVATIONS`.
         init_scale: size of the start, see `mean_field.random_start`.
     """
 
@@ -37,7 +37,7 @@ class MeanField:
     def __post_init__(self) -> None:
         check_count("dim", self.dim)
         check_count("width", self.width, remedy="A network without neurons computes nothing.")
-        check_choice("activation", self.activation, tuple(mlp.ACTIVATIONS))
+        check_choice("activation", self.activation, tuple(ACTIVATIONS))
         check_positive("init_scale", self.init_scale, remedy="A network at zero never leaves it; try 0.1.")
 
     @property
@@ -51,13 +51,11 @@ class MeanField:
 
     def apply(self, weights: TwoLayer, inputs: Float[Array, "n d"]) -> Float[Array, " n"]:
         """f(x)."""
-        return (
-            mlp.activation_function(self.activation)(mean_field.preactivations(weights, inputs)) @ weights.coefficients
-        )
+        return activation_function(self.activation)(mean_field.preactivations(weights, inputs)) @ weights.coefficients
 
     def features(self, weights: TwoLayer, inputs: Float[Array, "n d"]) -> Float[Array, "n m"]:
         """phi(w_i.x) / sqrt(m)."""
-        hidden = mlp.activation_function(self.activation)(mean_field.preactivations(weights, inputs))
+        hidden = activation_function(self.activation)(mean_field.preactivations(weights, inputs))
         return hidden / jnp.sqrt(self.width).astype(hidden.dtype)
 
     def refit(self, weights: TwoLayer, coefficients: Float[Array, " m"]) -> TwoLayer:
@@ -80,7 +78,7 @@ class MultiLayer:
     Attributes:
         dim: input dimension d.
         widths: hidden layers, first one first.
-        activation: one of `tlx.networks.mlp.ACTIVATIONS`.
+        activation: one of `tlx.kernels.ACTIVATIONS`.
         init_scale: of the head at the start.
     """
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tlx import linalg
+from tlx.nonlinear.overlap import LearnedBasis, kept
 from tlx.nonlinear.samples import SampleMoments
-from tlx.overlap import LearnedBasis, kept
 
 BLOCK_ROWS = 500  # inputs held at once
 

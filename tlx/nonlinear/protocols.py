@@ -19,11 +19,10 @@ from tlx.networks import mean_field
 from tlx.networks.mean_field import TwoLayer
 from tlx.nonlinear import probe, samples
 from tlx.nonlinear.curvature import stable
+from tlx.nonlinear.overlap import LearnedBasis, cutoff_overlap, learned_basis, ridge_overlap, sampled_moments
 from tlx.nonlinear.setting import NonlinearSetting
-from tlx.online import train_online
-from tlx.overlap import LearnedBasis, cutoff_overlap, learned_basis, ridge_overlap, sampled_moments
-from tlx.teachers import TeacherPair, teacher_pair
-from tlx.train import TrainResult, train, usable
+from tlx.nonlinear.teachers import TeacherPair, teacher_pair
+from tlx.train import TrainResult, train, train_online, usable
 
 
 class Prepared(NamedTuple):

@@ -7,11 +7,20 @@ import jax
 from jaxtyping import Array
 
 from tlx._checks import check_choice, check_count, check_nonnegative, check_range, require
+from tlx.glossary import Protocol
+from tlx.kernels import CLOSED_FORMS
 from tlx.nonlinear.models import MeanField, Model
-from tlx.teachers import FAMILIES, OUTPUT_LAWS
+from tlx.nonlinear.teachers import FAMILIES, OUTPUT_LAWS
 from tlx.train import Optimizer
 
-METHODS = ("scratch", "linear_transfer", "ridge_transfer", "fine_tuning", "lp_ft")
+PROTOCOLS = (
+    Protocol.SCRATCH,
+    Protocol.LINEAR_TRANSFER,
+    Protocol.RIDGE_TRANSFER,
+    Protocol.FINE_TUNING,
+    Protocol.LP_FT,
+)
+METHODS = PROTOCOLS
 PRETRAINING = ("population", "sample", "online")
 
 
@@ -29,7 +38,7 @@ class NonlinearSetting:
 
     Attributes:
         model: the student (static).
-        family, num_teacher_neurons, output_law, teacher_activation: see `tlx.teachers.teacher_pair` (static).
+        family, num_teacher_neurons, output_law, teacher_activation: see `tlx.nonlinear.teachers.teacher_pair` (static).
         sizes: target sample sizes n, increasing (static); a sample of n is the first n rows of one draw.
         noise_std: label noise of the target sample; the target has E f_t^2 = 1.
         pretraining: "population" (the exact loss), "sample" (source_samples fixed rows) or "online" (a fresh
@@ -62,7 +71,7 @@ class NonlinearSetting:
     def __post_init__(self) -> None:
         check_choice("family", self.family, FAMILIES)
         check_choice("output law", self.output_law, OUTPUT_LAWS)
-        check_choice("teacher activation", self.teacher_activation, ("relu", "erf", "linear"))
+        check_choice("teacher activation", self.teacher_activation, tuple(CLOSED_FORMS))
         check_choice("pretraining", self.pretraining, PRETRAINING)
         check_count("number of teacher neurons", self.num_teacher_neurons)
         require(len(self.sizes) > 0, "sizes = () leaves no target sample; give at least one size.")

@@ -1,0 +1,102 @@
+"""From the configuration of a linear study to the frozen settings that tlx takes, checked before any compute."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from experiments.linear import config as _schemas
+from experiments.running import grid as _grid
+from experiments.running.study import UserError
+from tlx.linear.setting import LinearSetting
+from tlx.train import Optimizer
+
+# Depth L > 2 leaves the saddle at zero after a time ~ alpha^(2-L) / (L-2): the default alpha keeps that near
+# PLATEAU units of training time. Depth 1 has no saddle, depth 2 leaves it in time ~ log(1/alpha).
+PLATEAU = 100.0
+
+
+def default_init_scale(depth: int) -> float:
+    """The start used for network.init_scale=null: 1e-5 up to depth 2 (as published), then by the plateau."""
+    return 1e-5 if depth <= 2 else min(0.3, (PLATEAU * (depth - 2)) ** (-1 / (depth - 2)))
+
+
+def optimizer(config: _schemas.OptimizerConfig, phase: _schemas.PhaseOptimizers | None = None) -> Optimizer:
+    """One phase's optimizer: fields the phase leaves null are inherited."""
+    rate = config.learning_rate if phase is None or phase.learning_rate is None else phase.learning_rate
+    steps = config.num_steps if phase is None or phase.num_steps is None else phase.num_steps
+    return Optimizer(rate, steps, config.name.value, config.momentum, config.weight_decay, config.tolerance)
+
+
+def setting(config: _schemas.LinearStudyConfig) -> LinearSetting:
+    """The frozen settings of a linear study."""
+    task, network = config.task, config.network
+    power_law = task.covariance is _schemas.Covariance.power_law
+    if task.source_ratio is not None and not task.source_ratio * task.dim >= 1:
+        raise UserError(
+            f"task.source_ratio = {task.source_ratio} leaves no source sample at task.dim = {task.dim}; it must be at "
+            f"least {1 / task.dim:g}, or null for the population source."
+        )
+    return LinearSetting(
+        dim=task.dim,
+        depth=network.depth,
+        width=network.width,
+        noise_std=task.noise_std,
+        source_samples=None if task.source_ratio is None else round(task.source_ratio * task.dim),
+        source_noise_std=task.source_noise_std,
+        target_norm=task.target_norm,
+        source_norm=task.source_norm,
+        covariance_exponent=task.covariance_exponent if power_law else 0.0,
+        init_scale=default_init_scale(network.depth) if network.init_scale is None else network.init_scale,
+        start=network.start.value,
+        pretraining=config.pretraining.mode.value,
+        feature_cutoff=config.linear_transfer.feature_cutoff,
+        ridges=tuple(config.linear_transfer.ridges),
+        weight_decays=tuple(config.scratch.weight_decays),
+        pretrain=optimizer(config.optimizer, config.pretraining),
+        scratch=optimizer(config.optimizer, config.scratch),
+        fine_tune=optimizer(config.optimizer),
+    )
+
+
+def overlap_angles(value: Any) -> np.ndarray:
+    """grid.overlap_angles in radians."""
+    values = _grid.axis("grid.overlap_angles", value, math.pi / 2)
+    outside = values[(values < 0) | (values > math.pi)]
+    if outside.size:
+        raise UserError(f"grid.overlap_angles holds {outside[0]:g}, outside [0, pi]; angles are in radians.")
+    return values
+
+
+def sample_ratios(value: Any, dim: int) -> np.ndarray:
+    """grid.sample_ratios, n / d."""
+    values = _grid.axis("grid.sample_ratios", value, 2.0)
+    if np.any(values * dim < 0.5):
+        raise UserError(
+            f"grid.sample_ratios holds {values[0]:g}, which leaves no target sample at task.dim = {dim}; "
+            f"the smallest ratio is {1 / dim:g}."
+        )
+    counts = sample_counts(values, dim)
+    if len(set(counts.tolist())) != counts.size:
+        raise UserError(f"grid.sample_ratios gives the same number of samples twice at task.dim = {dim}: {counts}.")
+    return values
+
+
+def sample_counts(ratios: np.ndarray, dim: int) -> np.ndarray:
+    """Samples at each ratio: n = round(ratio d), at least 1."""
+    return np.maximum(np.rint(ratios * dim), 1).astype(np.int32)
+
+
+def title(config: _schemas.LinearStudyConfig) -> str:
+    """The settings of a study in one line, for figures."""
+    task = config.task
+    parts = [f"d = {task.dim}", f"depth {config.network.depth}", f"σ = {task.noise_std:g}"]
+    if task.target_norm != 1:
+        parts.append(f"|β_t| = {task.target_norm:g}")
+    if task.source_norm != 1:
+        parts.append(f"|β_s| = {task.source_norm:g}")
+    if task.source_ratio is not None:
+        parts.append(f"n_s/d = {task.source_ratio:g}, σ_s = {task.source_noise_std:g}")
+    if task.covariance is _schemas.Covariance.power_law:
+        parts.append(f"covariance j^-{task.covariance_exponent:g}")
+    return ", ".join([*parts, f"engine {config.engine.value}"])

@@ -1,0 +1,1 @@
+"""What the studies of nonlinear networks share: configuration, settings, and the predictions beside them."""

@@ -1,0 +1,1 @@
+"""From a command to files: what runs a study, and knows none."""

@@ -1,0 +1,140 @@
+"""The files a person opens: results.nc, summary.json and figures, written from an assembled data set."""
+
+import hashlib
+import io
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.running import compute as _runner
+from experiments.running import console as _console
+from experiments.running import report as _report
+from experiments.running import store as _store
+from experiments.running import study as _study
+from experiments.running.study import Study, UserError
+
+
+def chosen_figures(study: Study, config: Any) -> list[str]:
+    """The figures a configuration asks for."""
+    chosen = list(study.figures) if config.figures is None else config.figures
+    for figure in chosen:
+        if figure not in study.figures:
+            raise UserError(f"figures holds {figure!r}; {study.name} draws {', '.join(study.figures)}.")
+    return chosen
+
+
+def refuse_foreign(directory: Path, identity: str) -> None:
+    """Refuse a directory that holds the results of another configuration."""
+    try:
+        found = json.loads((directory / "summary.json").read_text())["identity"]
+    except (OSError, ValueError, KeyError):
+        return
+    if found != identity:
+        raise UserError(
+            f"{directory} already holds the results of another configuration (see its summary.json). Choose another "
+            "directory with hydra.run.dir=DIR, or move that one away; nothing was touched."
+        )
+
+
+def complete(directory: Path, figures: list[str]) -> bool:
+    """Whether results.nc, summary.json and the chosen figures are all there and whole."""
+    try:
+        summary = json.loads((directory / "summary.json").read_text())
+        content = (directory / "results.nc").read_bytes()
+    except (OSError, ValueError):
+        return False
+    drawn = all(any(file.startswith(f"{figure}.") for file in summary["files"]) for figure in figures)
+    present = all((directory / file).exists() for file in summary["files"])
+    same = summary.get("results_sha256") == hashlib.sha256(content).hexdigest()
+    return same and drawn and present and not summary.get("missing")
+
+
+def provenance(config: Any) -> dict[str, str]:
+    """Where and with what a result was computed."""
+    import jax
+
+    import tlx
+
+    device = jax.devices()[0]
+    return {
+        "tlx": tlx.__version__,
+        "jax": jax.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "device": f"{device.device_kind} x {jax.device_count()}",
+        "dtype": config.precision.value,
+        "seed": str(config.seed),
+        "config": json.dumps(_study.plain(config)),
+    }
+
+
+def save(figure: Any, directory: Path, name: str) -> list[str]:
+    """Write a figure as PNG and PDF, whole or not at all, and close it. Returns the file names."""
+    from matplotlib import pyplot  # there already: something was drawn
+
+    names = []
+    for kind in ("png", "pdf"):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind)
+        _store.write_bytes(directory / f"{name}.{kind}", buffer.getvalue())
+        names.append(f"{name}.{kind}")
+    pyplot.close(figure)
+    return names
+
+
+def _changed(study: Study, config: Any) -> dict[str, Any]:
+    """Key -> (value, default) of what a configuration changes."""
+    return _report.changed(_study.plain(config), _study.plain(study.Config()))
+
+
+def _caption(figure: Any) -> str:
+    """What a figure's function says of it."""
+    return (figure.__doc__ or "").strip().splitlines()[0] if figure.__doc__ else ""
+
+
+def finish(
+    study: Study, config: Any, directory: Path, data: Any, attributes: dict, outcome: _runner.Outcome, chosen: list[str]
+) -> None:
+    """results.nc, figures and summary.json from an assembled data set, and the closing table."""
+    attributes = {**provenance(config), **attributes, "study": study.name}
+    missing = data.attrs.get("missing", "").splitlines()
+    checksum = _study.write_results(directory, data, attributes)
+    verdicts = study.verdicts(data)
+    statuses = study.statuses(data)
+    begin = time.perf_counter()
+    files = []
+    for name in chosen:
+        try:
+            files += save(study.figures[name](data), directory, name)
+        except Exception as error:
+            if not missing:
+                raise
+            _console.fail(f"figure {name} cannot be drawn with cells missing ({type(error).__name__}: {error})")
+    drawing = time.perf_counter() - begin
+    summary = {
+        **attributes,
+        "config": _study.plain(config),
+        "question": study.question,
+        "title": data.attrs.get("title", ""),
+        "changed": _changed(study, config),
+        "captions": {name: _caption(study.figures[name]) for name in chosen},
+        "protocols": {v.method: _console.facts(v) for v in verdicts},
+        "lanes_by_status": {method: _console.count(codes) for method, codes in statuses.items()},
+        "seconds": {"compute": round(outcome.seconds, 3), "figures": round(drawing, 3)},
+        "training_runs": outcome.lanes,
+        "notes": data.attrs.get("notes", ""),
+        "tables": json.loads(data.attrs.get("tables", "{}")),
+        "missing": missing,
+        "results_sha256": checksum,
+        "files": ["results.nc", *files],
+    }
+    _store.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_store._plain).encode())
+    _report.write(directory, _store)
+    _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""))
+    if missing:
+        _console.say(f"{len(missing)} units are missing, and with them their cells:\n  " + "\n  ".join(missing[:20]))
+    _console.say(f"results and figures: {directory}")

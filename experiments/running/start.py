@@ -1,0 +1,29 @@
+"""How JAX is started: precision, devices and threads, before the first array is made."""
+
+import os
+
+import jax
+
+from experiments.running.config import Precision, StudyConfig
+from experiments.running.study import UserError
+from tlx import ensemble
+
+
+def start_jax(config: StudyConfig) -> None:
+    """Set precision and devices. A compilation cache on disk would be set here too, before anything is compiled."""
+    # Lanes already fill the cores: LAPACK threads (SciPy's OpenBLAS, loaded at the first decomposition) would fight
+    # over them, which costs a factor of ten to fifty on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    jax.config.update("jax_enable_x64", config.precision is Precision.float64)
+    jax.config.update("jax_default_matmul_precision", "highest")
+    wanted = getattr(getattr(config, "ensemble", None), "devices", None)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if wanted is not None and wanted < 1:
+        raise UserError(f"ensemble.devices = {wanted} must be at least 1, or null for all there are.")
+    if jax.config.jax_num_cpu_devices in (-1, 0, None) and "JAX_NUM_CPU_DEVICES" not in os.environ:
+        ensemble.use_cpu_cores(min(wanted or cores, cores))
+    if wanted is not None and wanted > jax.device_count():
+        raise UserError(
+            f"ensemble.devices = {wanted}, but JAX sees {jax.device_count()} device(s) here; use null for all of them "
+            f"(JAX_NUM_CPU_DEVICES={wanted} in the environment emulates more on a CPU)."
+        )
