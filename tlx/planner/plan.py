@@ -31,7 +31,7 @@ def plan(
     covariance: str | Real[np.ndarray, "d d"] = "auto",
     further_inputs: Real[np.ndarray, "m d"] | None = None,
     center: bool = True,
-    depth: float = 2,
+    depth: float | int = 2,
     tolerance: float = 0.05,
     confidence: float = 0.9,
     coverage: float = 0.95,
