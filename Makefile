@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PINS := requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo paper test test-fast coverage bench lint format pins clean
+.PHONY: help install demo paper test test-fast coverage bench docs docs-pins lint format pins clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -43,6 +43,22 @@ bench: $(READY) ## measure speed against PyTorch and the machine's limits (about
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --no-build-isolation -e '.[baseline]'
 	$(BIN)/python -m benchmarks
+
+DOCS_READY := $(VENV)/.docs-ready
+
+$(DOCS_READY): requirements-docs.txt $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	@touch $@
+
+docs: $(DOCS_READY) ## the documentation site: site/index.html, with the explorer in site/explorer/index.html
+	rm -rf site docs/reference
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs site
+	@echo "site/index.html"
+
+docs-pins: requirements.txt ## pin the packages of the site, at the versions of requirements.txt where both name one (needs uv)
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' | \
+	  uv pip compile - --constraint $(PINS) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-docs.txt
 
 lint: $(READY) ## style and formatting
 	$(BIN)/ruff check .
