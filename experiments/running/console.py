@@ -1,7 +1,6 @@
 """What a user sees in the terminal: progress, the closing table, and errors in one message."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,12 +12,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 from rich.table import Table
 
+from experiments.running.output import Stream
+
 STATUS_NAMES = {-1: "missing", 0: "converged", 1: "max_steps", 2: "diverged", 3: "non_finite"}
 PLAIN_SECONDS = 5.0  # between two progress lines where there is no terminal
 
-WIDTH = None if sys.stdout.isatty() else 130  # no terminal, no wrapping of tables
+_stdout, _stderr = Stream("stdout"), Stream("stderr")
 
-_out = Console(highlight=False, width=WIDTH)
+WIDTH = None if _stdout.isatty() else 130  # no terminal, no wrapping of tables
+
+_out = Console(highlight=False, width=WIDTH, file=_stdout)
 
 
 @contextlib.contextmanager
@@ -38,7 +41,7 @@ def say(text: str) -> None:
 
 def fail(text: str) -> None:
     """An error, as one message on stderr."""
-    print(f"error: {text}", file=sys.stderr, flush=True)
+    _stderr.write(f"error: {text}\n")
 
 
 def header(study: str, directory: Path, every: Sequence[Any], todo: Sequence[Any]) -> None:
@@ -58,7 +61,7 @@ class Progress:
         self.task: Any = None
 
     def __enter__(self) -> "Progress":
-        if sys.stdout.isatty():
+        if _stdout.isatty():
             rate = TextColumn("{task.fields[rate]}")
             columns = (TextColumn(self.title), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
             self.bar = RichProgress(*columns, console=_out)

@@ -12,8 +12,8 @@ import numpy as np
 
 from experiments.running import compute as _runner
 from experiments.running import console as _console
+from experiments.running import files as _files
 from experiments.running import report as _report
-from experiments.running import store as _store
 from experiments.running import study as _study
 from experiments.running.study import Study, UserError
 
@@ -27,28 +27,16 @@ def chosen_figures(study: Study, config: Any) -> list[str]:
     return chosen
 
 
-def refuse_foreign(directory: Path, identity: str) -> None:
-    """Refuse a directory that holds the results of another configuration."""
-    try:
-        found = json.loads((directory / "summary.json").read_text())["identity"]
-    except (OSError, ValueError, KeyError):
-        return
-    if found != identity:
-        raise UserError(
-            f"{directory} already holds the results of another configuration (see its summary.json). Choose another "
-            "directory with hydra.run.dir=DIR, or move that one away; nothing was touched."
-        )
-
-
 def complete(directory: Path, figures: list[str]) -> bool:
     """Whether results.nc, summary.json and the chosen figures are all there and whole."""
     try:
-        summary = json.loads((directory / "summary.json").read_text())
-        content = (directory / "results.nc").read_bytes()
-    except (OSError, ValueError):
+        summary = _files.read_json(directory / "summary.json")
+        content = _files.read_bytes(directory / "results.nc")
+        written = [str(file) for file in summary["files"]]
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    drawn = all(any(file.startswith(f"{figure}.") for file in summary["files"]) for figure in figures)
-    present = all((directory / file).exists() for file in summary["files"])
+    drawn = all(any(file.startswith(f"{figure}.") for file in written) for figure in figures)
+    present = all((directory / file).exists() for file in written)
     same = summary.get("results_sha256") == hashlib.sha256(content).hexdigest()
     return same and drawn and present and not summary.get("missing")
 
@@ -80,7 +68,7 @@ def save(figure: Any, directory: Path, name: str) -> list[str]:
     for kind in ("png", "pdf"):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind)
-        _store.write_bytes(directory / f"{name}.{kind}", buffer.getvalue())
+        _files.write_bytes(directory / f"{name}.{kind}", buffer.getvalue())
         names.append(f"{name}.{kind}")
     pyplot.close(figure)
     return names
@@ -132,8 +120,8 @@ def finish(
         "results_sha256": checksum,
         "files": ["results.nc", *files],
     }
-    _store.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_store._plain).encode())
-    _report.write(directory, _store)
+    _files.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_files.plain).encode())
+    _report.write(directory, _files)
     _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""))
     if missing:
         _console.say(f"{len(missing)} units are missing, and with them their cells:\n  " + "\n  ".join(missing[:20]))

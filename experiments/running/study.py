@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import inspect
 import math
-import os
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
+from experiments.running import files as _files
 from experiments.running import legacy as _legacy
 from experiments.running import store as _store
 
@@ -29,6 +29,8 @@ Progress = Callable[[int], None]
 
 class UserError(ValueError):
     """A request that cannot be carried out; the message names the value and the remedy. Shown without traceback."""
+
+    code = 2  # of the command
 
 
 @dataclass(frozen=True)
@@ -212,17 +214,19 @@ def gather(study: Study, config: Any, stores: list[_store.Units], every: list[Un
 
     Missing cells are NaN, status -1; they are listed in the attribute `missing`, never filled in.
     """
-    parts, missing = [], []
+    parts, missing, versions = [], [], set()
     for unit in every:
         found = next((store for store in stores if store.receipt(unit.name) is not None), None)
         if found is None:
             missing.append(unit)
         else:
             parts.append((unit.place, _legacy.modern_unit(found.read(unit.name))))
+            versions.add(_store.version(found.receipt(unit.name) or {}))
     if not parts:
         where_to = ", ".join(str(store.directory) for store in stores)
         raise UserError(f"{where_to} holds no finished unit of this configuration; run the study first.")
     data = study.finish(config, _store.assemble(parts, study.axes(config)))
+    data.attrs["versions"] = "; ".join(sorted(versions))
     if missing:
         data.attrs["missing"] = "\n".join(f"{unit.name}: {where(study, config, unit)}" for unit in missing)
     return data, missing
@@ -239,8 +243,8 @@ def writable(directory: Path) -> None:
     """Refuse an output directory that cannot be made or written to."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / f".probe.{os.getpid()}"
-        probe.write_bytes(b"")
+        probe = _files.temporary(directory / "probe")
+        probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
         raise UserError(
