@@ -26,6 +26,7 @@ extensions = [
     "reference",
     "assets",
 ]
+highlight_language = "text"
 nitpicky = True  # every reference to something of tlx must lead somewhere; other projects' pages are on the network
 nitpick_ignore_regex = [("py:.*", r"(?!tlx\b).*")]
 exclude_patterns = ["_ext", "explorer", "examples", "**.ipynb", "gallery/**.md5", "sg_execution_times.rst"]
