@@ -103,6 +103,9 @@ def finish(
                 raise
             _console.fail(f"figure {name} cannot be drawn with cells missing ({type(error).__name__}: {error})")
     drawing = time.perf_counter() - begin
+    for name, text in study.exports(config, data).items():
+        _files.write_bytes(directory / name, text.encode())
+        files.append(name)
     summary = {
         **attributes,
         "config": _study.plain(config),

@@ -109,6 +109,10 @@ class Study:
         """The assembled data set with theory, statistics, units and descriptions added."""
         return data
 
+    def exports(self, config: Any, data: xr.Dataset) -> dict[str, str]:
+        """Further files of a finished run, name -> text."""
+        return {}
+
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:
         """The distance from theory, protocol by protocol."""
         return []
