@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.running import compute, console, files, folder, forecast, hosts, results, signals
+from experiments.running import bounds, compute, console, files, folder, forecast, hosts, results, signals
 from experiments.running import study as studies
 from experiments.running.following import follow
 from experiments.running.start import start_jax
@@ -44,11 +44,15 @@ def check(study: Study, config: Any, directory: Path) -> Request:
     """
     if config.study != study.name:
         raise UserError(f"this preset belongs to experiments.{config.study}, not experiments.{study.name}; run that.")
+    bounds.check(config)
     start_jax(config)
     try:
+        bounds.check_size({name: len(values) for name, values in study.axes(config).items()})
         every = studies.units(study, config)
-    except (ValueError, TypeError) as error:
-        raise UserError(str(error)) from error
+    except UserError:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(bounds.by_key(" ".join(str(error).split()), config)) from error
     mine = studies.shard(config, every)
     figures = results.chosen_figures(study, config)
     store = Units(Path(config.store) if config.store else directory / "units")
@@ -130,6 +134,8 @@ def _results(request: Request, command: str, outcome: compute.Outcome, target: U
     status.set("drawing", computed=outcome.computed, failed=outcome.failed)
     if target is not store and not outcome.failed:
         target.move_to(store, [unit.name for unit in request.mine])
+    if len(outcome.failed) == len(request.every):
+        raise UnitsFailed(_failures(target, outcome))
     data, missing = studies.gather(study, config, [store], request.every)
     if missing and not outcome.failed:
         console.say(
@@ -184,4 +190,4 @@ def _compute(request: Request, work: tuple[list[Unit], Units], status: Status) -
 
 def _failures(store: Units, outcome: compute.Outcome) -> str:
     lines = [f"  {name} ({line}): {store.beside(name, 'failed')}" for name, line in outcome.failed.items()]
-    return "\n".join([f"{len(lines)} unit(s) failed, the others are finished; tracebacks:", *lines])
+    return "\n".join([f"{len(lines)} unit(s) failed; those that did not are kept. Tracebacks:", *lines])
