@@ -12,7 +12,7 @@ from experiments.running import bounds, compute, console, files, folder, forecas
 from experiments.running import study as studies
 from experiments.running.following import follow
 from experiments.running.start import start_jax
-from experiments.running.status import Status
+from experiments.running.status import Status, standing
 from experiments.running.store import FORMAT, StoreError, Units, version
 from experiments.running.study import Study, Unit, UserError
 
@@ -85,47 +85,60 @@ def _run(request: Request, command: str, begin: Callable[[], None] | None) -> No
     path = directory / ("status.json" if config.shard.count == 1 else f"status-{config.shard.index}.json")
     todo, target = _todo(config, request.store, mine)
     console.header(request.study.name, directory, mine, todo)
-    if not todo and results.complete(directory, request.figures):
-        console.say(f"already complete: {directory / 'results.nc'} (force=true computes it again)")
-        with contextlib.suppress(OSError):
-            os.utime(path)  # a multirun counts the jobs of its time
-        return
     facts = {"study": request.study.name, "units": len(mine), "computed": 0, "failed": {}, "command": command}
     status = Status(path, **facts, identity=request.identity)
+    if not todo and results.complete(directory, request.figures):
+        console.say(f"already complete: {directory / 'results.nc'} (force=true computes it again)")
+        _confirm(status)
+        return
 
     def first() -> None:
         status.set("starting")
         if begin is not None:
             begin()
 
-    folder.enter(directory, request.identity, first)
     with _told(status):
+        folder.enter(directory, request.identity, first)
         outcome = _compute(request, (todo, target), status)
         _results(request, command, outcome, target, status)
 
 
+def _confirm(status: Status) -> None:
+    """The status of a job that was complete before: renewed, for a multirun counts the jobs of its time."""
+    with contextlib.suppress(OSError):
+        if standing(status.path).get("state") == "finished":
+            os.utime(status.path)
+        else:  # killed after its last result
+            status.set("finished")
+            (status.path.parent / "traceback.txt").unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _told(status: Status) -> Iterator[None]:
-    """Whatever ends the work, the status file says so, and how."""
+    """Whatever ends the work, the status file says so, and how; but not if the directory was refused."""
     note = status.path.parent / "traceback.txt"
     try:
         with signals.interruptible():
             yield
-    except UnitsFailed:
-        status.set("failed in part")
-        raise
-    except (signals.Stopped, KeyboardInterrupt) as stopped:
-        status.set(f"stopped by {stopped or 'SIGINT'}")
-        raise
     except BaseException as error:
-        status.set("failed", error=f"{type(error).__name__}: {error}")
-        with contextlib.suppress(StoreError):
-            files.write_bytes(note, "".join(traceback.format_exception(error)).encode())
+        if status.facts["state"]:
+            _tell(status, error, note)
         raise
     if status.facts["state"] == "drawing":
         status.set("finished")
     with contextlib.suppress(OSError):
         note.unlink(missing_ok=True)
+
+
+def _tell(status: Status, error: BaseException, note: Path) -> None:
+    if isinstance(error, UnitsFailed):
+        status.set("failed in part")
+    elif isinstance(error, signals.Stopped | KeyboardInterrupt):
+        status.set(f"stopped by {str(error) or 'SIGINT'}")
+    else:
+        status.set("failed", error=f"{type(error).__name__}: {error}")
+        with contextlib.suppress(StoreError):
+            files.write_bytes(note, "".join(traceback.format_exception(error)).encode())
 
 
 def _results(request: Request, command: str, outcome: compute.Outcome, target: Units, status: Status) -> None:
@@ -158,6 +171,7 @@ def _todo(config: Any, store: Units, mine: list[Unit]) -> tuple[list[Unit], Unit
         beside.settle(store)
     target = beside if config.force else store
     states = {unit.name: target.state(unit.name) for unit in mine}
+    target.tidy({name for name, state in states.items() if state.receipt})
     old = Counter(version(s.receipt) for s in states.values() if s.receipt and s.receipt["format"] != FORMAT)
     for written, count in old.items():
         console.say(f"{count} finished units are of {written}, and are read")

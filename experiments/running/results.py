@@ -28,7 +28,7 @@ def chosen_figures(study: Study, config: Any) -> list[str]:
 
 
 def complete(directory: Path, figures: list[str]) -> bool:
-    """Whether results.nc, summary.json and the chosen figures are all there and whole."""
+    """Whether results.nc, summary.json, report.html and the chosen figures are all there and whole."""
     try:
         summary = _files.read_json(directory / "summary.json")
         content = _files.read_bytes(directory / "results.nc")
@@ -36,7 +36,7 @@ def complete(directory: Path, figures: list[str]) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     drawn = all(any(file.startswith(f"{figure}.") for file in written) for figure in figures)
-    present = all((directory / file).exists() for file in written)
+    present = all((directory / file).exists() for file in (*written, "report.html"))
     same = summary.get("results_sha256") == hashlib.sha256(content).hexdigest()
     return same and drawn and present and not summary.get("missing")
 

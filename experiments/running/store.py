@@ -23,6 +23,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.running import legacy, unit_file
+from experiments.running.claims import holder, is_stale
 from experiments.running.files import StoreError as StoreError
 from experiments.running.files import make_directory as make_directory
 from experiments.running.files import plain as _plain
@@ -157,6 +158,16 @@ class Units:
         if state.receipt is None:
             raise StoreError(f"unit {name} in {self.directory} {state.fault or 'is missing'}; run its study again.")
         return unit_file.decode(content)
+
+    def tidy(self, finished: Collection[str]) -> None:
+        """Remove what a kill left beside finished units: what was saved, why they failed, who was at them."""
+        with contextlib.suppress(OSError):
+            for path in self.directory.iterdir():
+                left = path.suffix in (".partial", ".failed") or (
+                    path.suffix == ".claim" and is_stale(path, holder(path) or {})
+                )
+                if left and path.stem in finished:
+                    path.unlink(missing_ok=True)
 
     def other_versions(self, known: Collection[str]) -> dict[str, int]:
         """How many units of which other versions lie here under names not in `known`."""
