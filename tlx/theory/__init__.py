@@ -57,9 +57,6 @@ from tlx.theory.scratch import scratch_risk as scratch_risk
 from tlx.theory.source_ridge import optimal_source_ridge_penalty as optimal_source_ridge_penalty
 from tlx.theory.source_ridge import optimal_source_ridge_risk as optimal_source_ridge_risk
 from tlx.theory.source_ridge import source_ridge_risk as source_ridge_risk
-from tlx.theory.weight_decay import ridge_of_norm as ridge_of_norm
-from tlx.theory.weight_decay import weight_decay_ridge as weight_decay_ridge
-from tlx.theory.weight_decay import weight_decay_risk as weight_decay_risk
 from tlx.theory.training import balance_over_time as balance_over_time
 from tlx.theory.training import best_stopping as best_stopping
 from tlx.theory.training import covariance_risk_over_time as covariance_risk_over_time
@@ -67,3 +64,6 @@ from tlx.theory.training import risk_after_steps as risk_after_steps
 from tlx.theory.training import risk_over_time as risk_over_time
 from tlx.theory.training import stopped_break_even_angle as stopped_break_even_angle
 from tlx.theory.training import stopped_transferability as stopped_transferability
+from tlx.theory.weight_decay import ridge_of_norm as ridge_of_norm
+from tlx.theory.weight_decay import weight_decay_ridge as weight_decay_ridge
+from tlx.theory.weight_decay import weight_decay_risk as weight_decay_risk
