@@ -52,7 +52,7 @@ TINY = {
         "standard_num_steps=10",
     ],
     "predictors": [
-        *("task.dim=10", "ensemble.num_instances=2", "grid.num_angles=3", "grid.relu_angles=3", "grid.ensemble_size=3"),
+        *("task.dim=10", "ensemble.num_instances=2", "grid.num_angles=5", "grid.relu_angles=5", "grid.ensemble_size=3"),
         *("grid.relu_ensemble_size=3", "grid.sample_angles=2", "grid.sample_ratios=[0.3,1.4]", "num_resamples=5"),
         *("samples.dim=5", "samples.num_samples=6", "samples.repeats=1", "relu.task.dim=4", "relu.task.num_neurons=2"),
         *("relu.network.width=4", "relu.optimizer.num_steps=20", "relu.pretraining.num_steps=20"),
