@@ -20,7 +20,7 @@ from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, UserError
 from tlx import stats
-from tlx.linear.setting import LinearSetting
+from tlx.linear.setting import PENALISED, LinearSetting
 
 DECADES = 4  # from the end of training back to the first of an int of times
 
@@ -57,6 +57,11 @@ class LearningCurves(PhaseDiagram):
 
     def setting(self, config: LearningCurvesConfig) -> LinearSetting:
         """The frozen settings, times included."""
+        chosen = _linear.protocols(config)
+        if any(protocol in PENALISED for protocol in chosen):
+            raise UserError(
+                f"protocols = {config.protocols}: penalised protocols are not watched over time; leave out."
+            )
         return dataclasses.replace(super().setting(config), times=tuple(times(config).tolist()))
 
     def axes(self, config: LearningCurvesConfig) -> dict[str, np.ndarray]:
@@ -66,11 +71,16 @@ class LearningCurves(PhaseDiagram):
     def compute(self, config: LearningCurvesConfig, place: Place, progress: Progress) -> Arrays:
         """Train every pair of one unit, and look at it at every time."""
         scratch, transfer = self.reports(config, place, progress)
-        alone = np.broadcast_to(scratch.risk_over_time[:, :1], transfer.fine_tuning_over_time.shape)  # knows no angle
-        curves = np.stack([alone, transfer.linear_transfer_over_time, transfer.fine_tuning_over_time])
+        chosen = self.setting(config).protocols
+        rows = {
+            "scratch": np.broadcast_to(scratch.risk_over_time[:, :1], transfer.fine_tuning_over_time.shape),  # no angle
+            "linear_transfer": transfer.linear_transfer_over_time,
+            "fine_tuning": transfer.fine_tuning_over_time,
+        }
+        curves = np.stack([rows[protocol] for protocol in chosen])
         cell = (*CELL, "time", "instance")  # from (protocol, instance, theta, time)
         over_time = (cell, np.transpose(curves, (0, 2, 3, 1))[:, :, None])
-        return {**arrays(scratch, transfer), "risk_over_time": over_time}
+        return {**arrays(chosen, scratch, transfer), "risk_over_time": over_time}
 
     def finish(self, config: LearningCurvesConfig, data: xr.Dataset) -> xr.Dataset:
         """The phase diagram at the end of training, and over time means, standard errors and the best time to stop."""

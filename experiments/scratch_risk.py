@@ -99,7 +99,7 @@ class ScratchRisk(LinearStudy):
         data["theory_curve"] = (("weight_decay", "fine_ratio"), curve)
         data["optimal_ridge_curve"] = ("fine_ratio", _theory.optimal_ridge(setting, fine))
         data.attrs["title"] = _linear.title(config)
-        data.attrs["notes"] = "\n".join(notes({"scratch": data.status.values}, data))
+        data.attrs["notes"] = "\n".join(notes(data, {"scratch": data.status.values}))
         return data
 
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:

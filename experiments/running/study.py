@@ -160,8 +160,14 @@ def plain(config: Any) -> Any:
 
 def science(config: Any) -> dict[str, Any]:
     """The part of a configuration that decides the numbers (the axes are added unit by unit)."""
-    steering = getattr(type(config), "STEERING", ())
-    return {key: _asked(value) for key, value in plain(config).items() if key not in steering}
+    kind = type(config)
+    steering, later = getattr(kind, "STEERING", ()), getattr(kind, "LATER", ())
+    defaults = plain(kind()) if later else {}
+    return {
+        key: _asked(value)
+        for key, value in plain(config).items()
+        if key not in steering and not (key in later and value == defaults[key])
+    }
 
 
 def _asked(value: Any) -> Any:
