@@ -9,7 +9,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.running import compose, console, files, folder, hosts, job, multirun, output
 from experiments.running.signals import Stopped
@@ -54,7 +54,7 @@ def _preflight(study: Study, words: list[str]) -> None:
     if not config.plan and not (directory / "summary.json").exists():
         writable(directory)
         if config.store:
-            writable(request.store.directory)
+            writable(request.store.directory, "store")
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Job:
         words = list(hydra_config.overrides.task)
         command = " ".join(["python -m", f"experiments.{hydra_config.job.name}", *words])
         try:
-            typed = OmegaConf.to_object(config)
+            typed = compose.typed(self.study, config)
             job.run(self.study, typed, directory, command, lambda: folder.leave_configuration(directory, config, words))
         except KNOWN as error:
             console.fail(str(error))

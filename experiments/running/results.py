@@ -28,15 +28,16 @@ def chosen_figures(study: Study, config: Any) -> list[str]:
 
 
 def complete(directory: Path, figures: list[str]) -> bool:
-    """Whether results.nc, summary.json and the chosen figures are all there and whole."""
+    """Whether results.nc, summary.json, report.html and the chosen figures are all there and whole."""
     try:
         summary = _files.read_json(directory / "summary.json")
         content = _files.read_bytes(directory / "results.nc")
         written = [str(file) for file in summary["files"]]
+        undrawn = [str(name) for name in summary.get("undrawn", [])]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    drawn = all(any(file.startswith(f"{figure}.") for file in written) for figure in figures)
-    present = all((directory / file).exists() for file in written)
+    drawn = all(figure in undrawn or any(file.startswith(f"{figure}.") for file in written) for figure in figures)
+    present = all((directory / file).exists() for file in (*written, "report.html"))
     same = summary.get("results_sha256") == hashlib.sha256(content).hexdigest()
     return same and drawn and present and not summary.get("missing")
 
@@ -93,15 +94,17 @@ def finish(
     checksum = _study.write_results(directory, data, attributes)
     verdicts = study.verdicts(data)
     statuses = study.statuses(data)
+    failed = any(bool(np.any(codes >= 2)) for codes in statuses.values())  # those that diverged, in no mean
     begin = time.perf_counter()
-    files = []
+    files, undrawn = [], []
     for name in chosen:
         try:
             files += save(study.figures[name](data), directory, name)
         except Exception as error:
-            if not missing:
+            if not missing and not failed:
                 raise
-            _console.fail(f"figure {name} cannot be drawn with cells missing ({type(error).__name__}: {error})")
+            undrawn.append(name)
+            _console.fail(f"figure {name} cannot be drawn of what is left ({type(error).__name__}: {error})")
     drawing = time.perf_counter() - begin
     for name, text in study.exports(config, data).items():
         _files.write_bytes(directory / name, text.encode())
@@ -122,6 +125,7 @@ def finish(
         "missing": missing,
         "results_sha256": checksum,
         "files": ["results.nc", *files],
+        "undrawn": undrawn,
     }
     _files.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_files.plain).encode())
     _report.write(directory, _files)

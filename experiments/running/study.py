@@ -249,8 +249,8 @@ def write_results(directory: Path, data: xr.Dataset, attributes: dict[str, Any])
     return hashlib.sha256(content).hexdigest()
 
 
-def writable(directory: Path) -> None:
-    """Refuse an output directory that cannot be made or written to."""
+def writable(directory: Path, key: str = "hydra.run.dir") -> None:
+    """Refuse a directory that cannot be made or written to; `key` is what chooses it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe = _files.temporary(directory / "probe")
@@ -258,5 +258,5 @@ def writable(directory: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"output directory {directory} cannot be written ({error.strerror}). Choose another with hydra.run.dir=DIR."
+            f"directory {directory} cannot be written ({error.strerror}). Choose another with {key}=DIR."
         ) from error
