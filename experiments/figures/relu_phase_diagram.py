@@ -10,7 +10,12 @@ from experiments.nonlinear.theory import PUBLISHED_EXPONENT
 from experiments.running.grid import edges
 
 TRANSFERS = ("linear_transfer", "fine_tuning", "lp_ft")
-AXIS = {"removal": "removed fraction μ", "rotation": "rotation angle θ", "mixture": "mixture angle θ"}
+AXIS = {
+    "removal": "removed fraction μ",
+    "rotation": "rotation angle θ",
+    "mixture": "mixture angle θ",
+    "custom": "amount",
+}
 
 
 def diagram(data: xr.Dataset) -> Figure:

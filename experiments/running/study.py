@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
+from experiments.running import custom as _custom
 from experiments.running import files as _files
 from experiments.running import legacy as _legacy
 from experiments.running import store as _store
@@ -175,10 +176,11 @@ def science(config: Any) -> dict[str, Any]:
 
 
 def _asked(value: Any) -> Any:
-    """Without `custom` where nothing custom is asked for: units from before there was such a key keep their names."""
+    """With the version of the code that `custom` names; without the key where it names none, as in older units."""
     if not isinstance(value, dict):
         return value
-    return {key: _asked(v) for key, v in value.items() if not (key == "custom" and v is None)}
+    own = {"custom": _custom.version(value["custom"])} if value.get("custom") else {}
+    return {key: _asked(v) for key, v in value.items() if key != "custom"} | own
 
 
 def units(study: Study, config: Any) -> list[Unit]:
