@@ -87,7 +87,7 @@ def hatch(panel: Axes, x: np.ndarray, y: np.ndarray, chosen: np.ndarray, pattern
     (left, right), (low, high) = extents(x), extents(y, log)
     for i, j in np.argwhere(chosen):
         corner, width, height = (left[i], low[j]), right[i] - left[i], high[j] - low[j]
-        panel.add_patch(Rectangle(corner, width, height, fill=False, hatch=pattern, ec="0.25", lw=0, zorder=2))
+        panel.add_patch(Rectangle(corner, width, height, fill=False, hatch=pattern, ec="0.4", lw=0, zorder=2))
     return bool(np.any(chosen))
 
 

@@ -15,7 +15,7 @@ from tlx.train import Status
 SLICES = (np.pi / 8, np.pi / 4, 3 * np.pi / 8)
 TRANSFERS = ("linear_transfer", "fine_tuning")
 RATIO = "samples per dimension $n/d$"
-SHORT, FAILED = "//////", "xxxxx"  # hatches: steps ran out, runs diverged
+SHORT, FAILED = "////", "xxx"  # hatches: steps ran out, runs diverged
 
 
 @_style.styled

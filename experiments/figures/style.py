@@ -53,6 +53,7 @@ mpl.rcParams.update(
         "axes.spines.top": False,
         "axes.spines.right": False,
         "legend.frameon": False,
+        "hatch.linewidth": 0.6,
         "figure.dpi": 100,
         "savefig.dpi": 160,
         "pdf.fonttype": 42,
@@ -125,7 +126,7 @@ def legend(figure: Figure, *sources: Any, ncols: int = 4) -> None:
     for source in sources:
         for handle, label in zip(*source.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    columns = min(ncols, len(found))
+    columns = min(2 if paper() else ncols, len(found))
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
 
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from experiments.running import compose as _compose
 from experiments.running import console as _console
+from experiments.running import help as _help
 from experiments.running import job as _job
 from experiments.running import multirun as _sweep
 from experiments.running import store as _store
@@ -29,6 +30,8 @@ def main(study: type[Study]) -> None:
     try:
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
         _compose.check(own, words)
+        if _told(own, words):
+            return
         if not any(word.startswith("-") for word in sys.argv[1:]):
             _preflight(own, words)
     except UserError as error:
@@ -44,6 +47,23 @@ def main(study: type[Study]) -> None:
     except SystemExit as end:
         code = end.code
     raise SystemExit(1 if _sweep.report() and not code else code)
+
+
+def _told(study: Study, words: list[str]) -> bool:
+    """Answer --presets, and --help KEY; whether that was asked."""
+    if "--presets" in sys.argv:
+        print(_help.presets(study.name))
+        return True
+    asked = [word for word in words if "=" not in word] if "--help" in sys.argv else []
+    if not asked:
+        return False
+    config = _compose.composed(study, [word for word in words if "=" in word])
+    for key in asked:
+        found = _help.about_keys(study.Config, config, key)
+        if not found:
+            raise UserError(f"{study.name} has no key {key}; --help lists all of them.")
+        print(found)
+    return True
 
 
 def _preflight(study: Study, words: list[str]) -> None:

@@ -27,6 +27,11 @@ def run(study: Study, config: Any, directory: Path, command: str = "", begin: Ca
     """
     if config.study != study.name:
         raise UserError(f"this preset belongs to experiments.{config.study}, not experiments.{study.name}; run that.")
+    with _console.silent(config.quiet):
+        return _run(study, config, directory, command, begin)
+
+
+def _run(study: Study, config: Any, directory: Path, command: str, begin: Callable[[], None] | None) -> Path:
     _hosts.start(config.distributed)
     start_jax(config)
     try:  # every check of the configuration happens here, before any compute

@@ -91,9 +91,19 @@ def _changed(study: Study, config: Any) -> dict[str, Any]:
     return _report.changed(_study.plain(config), _study.plain(study.Config()))
 
 
-def _caption(figure: Any) -> str:
-    """What a figure's function says of it."""
-    return (figure.__doc__ or "").strip().splitlines()[0] if figure.__doc__ else ""
+def _draw(study: Study, data: Any, directory: Path, chosen: list[str], style: str) -> tuple[list[str], dict[str, str]]:
+    """Draw the chosen figures; their files, and their captions (the label that a figure carries) by name."""
+    files, captions = [], {}
+    for name in chosen:
+        try:
+            figure = study.figures[name](data.assign_attrs(figure_style=style))
+            captions[name] = str(figure.get_label())
+            files += save(figure, directory, name)
+        except Exception as error:
+            if not data.attrs.get("missing"):
+                raise
+            _console.fail(f"figure {name} cannot be drawn with cells missing ({type(error).__name__}: {error})")
+    return files, captions
 
 
 def finish(
@@ -102,18 +112,12 @@ def finish(
     """results.nc, figures and summary.json from an assembled data set, and the closing table."""
     attributes = {**provenance(config), **attributes, "study": study.name}
     missing = data.attrs.get("missing", "").splitlines()
+    findings = data.attrs.get("findings", "").splitlines()
     checksum = _study.write_results(directory, data, attributes)
     verdicts = study.verdicts(data)
     statuses = study.statuses(data)
     begin = time.perf_counter()
-    files = []
-    for name in chosen:
-        try:
-            files += save(study.figures[name](data), directory, name)
-        except Exception as error:
-            if not missing:
-                raise
-            _console.fail(f"figure {name} cannot be drawn with cells missing ({type(error).__name__}: {error})")
+    files, captions = _draw(study, data, directory, chosen, config.figure_style.value)
     drawing = time.perf_counter() - begin
     summary = {
         **attributes,
@@ -121,11 +125,12 @@ def finish(
         "question": study.question,
         "title": data.attrs.get("title", ""),
         "changed": _changed(study, config),
-        "captions": {name: _caption(study.figures[name]) for name in chosen},
+        "captions": captions,
         "protocols": {v.method: _console.facts(v) for v in verdicts},
         "lanes_by_status": {method: _console.count(codes) for method, codes in statuses.items()},
         "seconds": {"compute": round(outcome.seconds, 3), "figures": round(drawing, 3)},
         "training_runs": outcome.lanes,
+        "findings": findings,
         "notes": data.attrs.get("notes", ""),
         "tables": json.loads(data.attrs.get("tables", "{}")),
         "missing": missing,
@@ -134,7 +139,8 @@ def finish(
     }
     _store.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_store._plain).encode())
     _report.write(directory, _store)
-    _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""))
+    _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""), findings)
     if missing:
         _console.say(f"{len(missing)} units are missing, and with them their cells:\n  " + "\n  ".join(missing[:20]))
     _console.say(f"results and figures: {directory}")
+    _console.say(f"open in a browser: {(directory / 'report.html').resolve()}")
