@@ -1,5 +1,6 @@
 """One page of advice: what the pilot says about the task, and the predicted risk of each method."""
 
+import textwrap
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -23,11 +24,11 @@ def lines(plan: Any) -> list[str]:
         e = plan.estimates[key]
         out.append(f"{name:20s} {e.value:8.3f}   95 % interval [{e.low:.3f}, {e.high:.3f}]")
     for method, share in plan.support.items():
-        out.append(f"{_style.LABELS[method]:20s} best or within 5 % with confidence {100 * share:.0f} %")
+        out.append(f"{_style.look(method).label:20s} best or within 5 % with confidence {100 * share:.0f} %")
     for change in plan.ranking_changes:
         out.append(
-            f"from n = {change.num_samples:.0f} on the best is {_style.LABELS[change.after]} "
-            f"(before, {_style.LABELS[change.before]})"
+            f"from n = {change.num_samples:.0f} on the best is {_style.look(change.after).label} "
+            f"(before, {_style.look(change.before).label})"
         )
     out += list(plan.notes)
     if plan.recommendation == "undecided":
@@ -37,30 +38,33 @@ def lines(plan: Any) -> list[str]:
     return out
 
 
+@_style.styled
 def page(plan: Any, name: str) -> Figure:
     """Risk curves with their bands on the left, the estimates on the right."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), width_ratios=(1.5, 1), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), width_ratios=(1.4, 1), layout="constrained")
     tops = []
     for method, curve in plan.risks.items():
         if not np.isfinite(curve.value).any():
             continue
-        colour = _style.COLOURS[method]
+        look = _style.look(method)
         value = np.where(np.isfinite(curve.value), curve.value, np.nan)
-        left.plot(plan.sample_sizes, value, color=colour, lw=2, label=_style.LABELS[method])
+        every = max(1, len(value) // 8)
+        left.plot(plan.sample_sizes, value, look.marker, ls="-", markevery=every, color=look.colour, label=look.label)
         high = np.where(np.isfinite(curve.high), curve.high, 1e12)
-        left.fill_between(plan.sample_sizes, curve.low, high, color=colour, alpha=0.15, lw=0)
+        left.fill_between(plan.sample_sizes, curve.low, high, color=look.colour, alpha=0.15, lw=0)
         tops.append(np.nanmedian(value))
-    left.axvline(plan.num_samples, color="k", ls=":", lw=1.2, label=f"n = {plan.num_samples}")
+    left.axvline(plan.num_samples, color="k", ls=":", lw=1.2, label=f"$n$ = {plan.num_samples}")
     for change in plan.ranking_changes:
         left.axvline(change.num_samples, color="0.6", lw=0.8)
-    left.set(xscale="log", xlabel="labelled target rows n", ylabel="predicted excess risk", ylim=(0, 2.5 * max(tops)))
-    left.legend()
-    left.set_title(
-        f"{name}: recommendation {plan.recommendation.replace('_', ' ')} (confidence {100 * plan.confidence:.0f} %)"
-    )
+    left.set(xscale="log", xlabel="labelled target rows $n$", ylabel="predicted excess risk", ylim=(0, 2.5 * max(tops)))
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=4)
+    advice = plan.recommendation.replace("_", " ")
+    figure.suptitle(f"{name}: {advice} (confidence {100 * plan.confidence:.0f} %)")
     right.axis("off")
-    import textwrap
-
     text = "\n".join("\n".join(textwrap.wrap(line, 62, subsequent_indent="    ")) for line in lines(plan))
     right.text(0, 1, text, va="top", family="monospace", fontsize=8.5, transform=right.transAxes)
-    return figure
+    return _style.caption(
+        figure,
+        f"Predicted excess risk of each protocol against the number of labelled rows, with 95 % bands, for {name}. "
+        f"Dotted: the {plan.num_samples} rows asked about; grey: where the best protocol changes.",
+    )

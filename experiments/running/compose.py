@@ -1,6 +1,7 @@
 """From a command's words to a configuration: what Hydra must know of a study, and misspellings answered in one line."""
 
 import hashlib
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def register(study: Study) -> None:
     node = {
         "defaults": [*defaults, {"override hydra/job_logging": "disabled"}],
         "study": study.name,
-        "hydra": {"job": {"name": study.name}, "help": {"header": study.about}},
+        "hydra": {"job": {"name": study.name}, "help": {"header": _help.wrapped(" ".join(study.about.split()))}},
     }
     store.store(name=study.name, node=node)
     for name, resolver in {
@@ -127,6 +128,12 @@ def _keys(node: DictConfig, prefix: str = "") -> list[str]:
 
 
 def slug(overrides: str) -> str:
-    """A directory name from a command's overrides: readable, and hashed where it would be too long."""
-    text = "".join(c if c.isalnum() or c in "=._,-" else "-" for c in overrides.replace("experiment=", "")) or "default"
+    """A directory name from a command's overrides: preset first, then what is changed; hashed where it is too long.
+
+    The order in which a command gives its keys makes no other name.
+    """
+    words = sorted(re.split(r",(?=[\w.+~/@]+=)", overrides)) if overrides else []
+    words.sort(key=lambda word: not word.startswith("experiment="))
+    shown = ",".join(words).replace("experiment=", "")
+    text = "".join(c if c.isalnum() or c in "=._,-" else "-" for c in shown) or "default"
     return text if len(text) <= 80 else f"{text[:64]}-{hashlib.sha256(overrides.encode()).hexdigest()[:12]}"

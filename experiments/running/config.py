@@ -12,6 +12,13 @@ class Precision(Enum):
     float64 = "float64"
 
 
+class FigureStyle(Enum):
+    """talk: large, settings above; paper: as wide as one or two columns, settings in the caption alone."""
+
+    talk = "talk"
+    paper = "paper"
+
+
 @dataclass
 class EnsembleConfig:
     """How much is averaged, and how it is laid out. Only num_instances is science; the rest changes no number."""
@@ -65,13 +72,16 @@ class StudyConfig:
 
     # changes no number, and is not part of a unit's identity; the grid is part of it, axis value by axis value
     STEERING: ClassVar[tuple[str, ...]] = (
-        *("grid", "ensemble", "figures", "force", "plan", "store", "shard", "checkpoint", "distributed", "cache"),
+        *("grid", "ensemble", "figures", "figure_style", "quiet", "force", "plan", "store", "shard", "checkpoint"),
+        *("distributed", "cache"),
     )
 
     study: str = ""
     seed: int = 0  # of every random draw
     precision: Precision = Precision.float32
     figures: list[str] | None = None  # null: all of the study's figures
+    figure_style: FigureStyle = FigureStyle.talk
+    quiet: bool = False  # say nothing but errors
     force: bool = False  # compute again even what is already there, beside it, and replace it at the end
     plan: bool = False  # say what would be computed, what it takes and what is done; compute nothing
     store: str | None = None  # directory of the units, which jobs may share; null: `units` in the output directory

@@ -67,6 +67,11 @@ def run(study: Study, config: Any, directory: Path, command: str = "", begin: Ca
 
     `begin` is called when every check is passed and something will be computed.
     """
+    with console.silent(config.quiet):
+        return _whole(study, config, directory, command, begin)
+
+
+def _whole(study: Study, config: Any, directory: Path, command: str, begin: Callable[[], None] | None) -> Path:
     hosts.start(config.distributed)
     with hosts.dismissing():
         request = check(study, config, directory)
