@@ -22,7 +22,6 @@ from tlx._checks import (
     check_instance,
     check_nonnegative,
     check_positive,
-    check_range,
     concrete,
     require,
 )
@@ -238,16 +237,21 @@ def output_lanes(
     num_samples: Any,
     turns: Any,
     *,
+    rows: int | None = None,
     layout: Layout | None = None,
     progress: Progress = None,
 ) -> OutputsReport:
-    """`transfer` of many pairs: instances, sample counts and turns broadcast, and their axes come first."""
+    """`transfer` of many pairs: instances, sample counts and turns broadcast, and their axes come first.
+
+    `rows` are drawn for every pair, None for the largest n; the same number keeps one compiled program.
+    """
     counts = _lanes.integers("num_samples", num_samples, 1)
     check_angle("turns", turns)
-    check_range("num_samples", counts, 1)
     whole = {"instance": _lanes.integers("instances", instances), "num_samples": counts}
     lanes, shape = _lanes.broadcast({**whole, "turn": np.asarray(turns, float)})
-    program = _program(int(counts.max()))
+    rows = int(counts.max()) if rows is None else rows
+    require(rows >= counts.max(), f"rows = {rows} holds fewer rows than the sample of {counts.max()}; raise it.")
+    program = _program(rows)
     return _lanes.shaped(ensemble.run(program, lanes, (setting, key), layout=layout, progress=progress), shape)
 
 
