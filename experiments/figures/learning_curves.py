@@ -11,7 +11,7 @@ COLUMNS, ROWS = 4, 2  # at most, spread over the ratios and angles of the grid
 
 
 def curves(data: xr.Dataset) -> Figure:
-    """One row an angle, one column a sample ratio: means with their standard errors, exact ends, best times."""
+    """One row an angle, one column a sample ratio: means with standard errors, theory along training, best times."""
     rows, columns = _spread(data.sizes["theta"], ROWS), _spread(data.sizes["sample_ratio"], COLUMNS)
     figure, panels = plt.subplots(
         len(rows),
@@ -31,8 +31,9 @@ def curves(data: xr.Dataset) -> Figure:
         row[0].set_ylabel("excess risk")
     for panel in panels[-1]:
         panel.set_xlabel("training time t")
+    panels[0][0].plot([], [], "k-", lw=1.2, label="theory along training")
     panels[0][0].plot([], [], "k:", lw=1, label="exact form of the end")
-    panels[0][0].plot([], [], "kv", ms=5, label="best time to stop")
+    panels[0][0].plot([], [], "kv", ms=6, label="best time to stop, by theory (vertical line: measured)")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances; bands: standard errors)")
     return figure
@@ -51,11 +52,12 @@ def _top(one: xr.Dataset) -> float:
 def _curve(panel, one: xr.Dataset, method: str) -> None:
     colour, time = _style.COLOURS[method], one.time.values
     mean, error = one.risk_over_time_mean.values, one.risk_over_time_standard_error.values
-    panel.plot(time, mean, color=colour, lw=1.6, label=_style.LABELS[method])
-    panel.fill_between(time, mean - error, mean + error, color=colour, alpha=0.25, lw=0)
-    end = float(one.theory)
+    panel.errorbar(time, mean, error, fmt="o", ms=2.8, lw=0.8, color=colour, label=_style.LABELS[method])
+    panel.plot(one.fine_time, one.theory_over_time, "-", color=colour, lw=1.2)
+    end, best = float(one.theory), float(one.theory_best_time)
     if np.isfinite(end):
         panel.axhline(end, color=colour, ls=":", lw=1)
+    if np.isfinite(best):
+        panel.plot(best, float(one.theory_best_risk), "v", color=colour, ms=6, mec="k", mew=0.6, zorder=4)
     if np.isfinite(mean).any():
-        at = float(one.best_time)
-        panel.plot(at, float(one.risk_over_time_mean.sel(time=at)), "v", color=colour, ms=5)
+        panel.axvline(float(one.best_time), color=colour, lw=0.8, alpha=0.5)
