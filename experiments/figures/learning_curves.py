@@ -35,7 +35,7 @@ def curves(data: xr.Dataset) -> Figure:
     panels[0][0].plot([], [], "k:", lw=1, label="exact form of the end")
     panels[0][0].plot([], [], "kv", ms=6, label="best time to stop, by theory (vertical line: measured)")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-    figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances; bands: standard errors)")
+    figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances; bars: standard errors)")
     return figure
 
 
