@@ -29,8 +29,8 @@ def require(condition: bool | np.bool_, message: str) -> None:
 def check_range(
     name: str,
     value: Any,
-    low: float = -np.inf,
-    high: float = np.inf,
+    low: float | int = -np.inf,
+    high: float | int = np.inf,
     *,
     open_low: bool = False,
     remedy: str = "",
