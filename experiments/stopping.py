@@ -23,7 +23,7 @@ from tlx import stats, theory
 from tlx.linear.setting import LinearSetting
 
 FINE_ANGLES = 25
-TIMES = [round(float(t), 2) for t in np.geomspace(0.04, 30, 44)]  # even in the logarithm
+TIMES = [float(t) for t in np.unique(np.round(np.geomspace(0.04, 30, 44), 2))]  # even in the logarithm
 
 
 @dataclass
