@@ -19,7 +19,7 @@ from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, Study, UserError
-from tlx import _keys, ensemble, nonlinear
+from tlx import ensemble, keys, nonlinear
 from tlx.networks import mean_field
 from tlx.nonlinear.alignment import kernel_alignment
 from tlx.nonlinear.overlap import cutoff_overlap, learned_basis
@@ -129,7 +129,7 @@ def records(config: ReluKernelsConfig) -> np.ndarray:
 def follow(steps: tuple[int, ...], shared, lane):
     """Pretrain one pair and look at it at every step of `steps`."""
     setting, key, cutoffs = shared
-    key = _keys.lane(key, lane["instance"])
+    key = keys.lane(key, lane["instance"])
     source, target = nonlinear.pair_of(setting, key, lane["amount"])
     name = setting.teacher_activation
     power = mean_field.inner_product(source, source, name)
@@ -140,7 +140,7 @@ def follow(steps: tuple[int, ...], shared, lane):
         loss = mean_field.population_loss(weights, source, name) / power
         return loss, kernel_alignment(weights, source, name), kernel_alignment(weights, target, name), overlaps
 
-    start = setting.model.start(_keys.named(key, "pretraining start"))
+    start = setting.model.start(keys.named(key, "pretraining start"))
     rule = setting.model.scaled(setting.pretrain)
     loss = partial(mean_field.population_loss, teacher=source, activation=name)
     result = train(loss, start, rule, observe=look, record_at=steps)

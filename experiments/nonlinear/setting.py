@@ -11,7 +11,7 @@ from experiments.linear.setting import optimizer
 from experiments.nonlinear import config as schemas
 from experiments.running import grid as _grid
 from experiments.running.study import UserError
-from tlx import _keys, nonlinear
+from tlx import keys, nonlinear
 from tlx.nonlinear import MeanField, Model, MultiLayer, NonlinearSetting
 from tlx.nonlinear.teachers import check_amount
 from tlx.train import Status
@@ -87,7 +87,7 @@ def sample_sizes(value: Any) -> np.ndarray:
 def prepare(shared: Any, lane: dict[str, jax.Array]) -> Any:
     """Pretrain one source/target pair, as `ensemble.run_nested` takes it."""
     settings, key = shared
-    key = _keys.lane(key, lane["instance"])
+    key = keys.lane(key, lane["instance"])
     prepared, report = nonlinear.prepare(settings, key, lane["amount"])
     return (prepared, key), report
 
@@ -99,7 +99,7 @@ def transfer(shared: Any, prepared: Any, index: jax.Array) -> nonlinear.Transfer
 
 def scratch(shared: Any, lane: dict[str, jax.Array]) -> nonlinear.ScratchReport:
     """Training from scratch on one target sample."""
-    return nonlinear.from_scratch(shared[0], _keys.lane(shared[1], lane["instance"]), lane["index"])
+    return nonlinear.from_scratch(shared[0], keys.lane(shared[1], lane["instance"]), lane["index"])
 
 
 def title(config: schemas.NonlinearStudyConfig) -> str:
