@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.linear.setting import sample_counts
-from tlx import _keys, theory
+from tlx import keys, theory
 from tlx.glossary import Protocol
 from tlx.linear import task as tasks
 from tlx.linear.setting import PROTOCOLS, LinearSetting
@@ -164,7 +164,7 @@ def anisotropic(setting: LinearSetting, theta: np.ndarray, gamma: np.ndarray, dr
 
     def rows(instance, angle):
         spectrum = tasks.power_law_spectrum(setting.dim, setting.covariance_exponent)
-        key = _keys.lane(jax.random.key(draws.seed), instance)
+        key = keys.lane(jax.random.key(draws.seed), instance)
         pair = tasks.linear_pair(key, angle, spectrum, target_norm=setting.target_norm, source_norm=setting.source_norm)
         vectors = (spectrum, pair.target, pair.source, setting.noise_std)
         scratch = theory.covariance_scratch_risk(spectrum, pair.target, setting.noise_std, counts)

@@ -61,13 +61,17 @@ class Study:
     """
 
     Config: ClassVar[type]
-    figures: Mapping[str, Callable[[xr.Dataset], Any]] = {}
     runs_along: ClassVar[tuple[str, ...]] = ("instance",)
 
     @property
     def name(self) -> str:
         """The name of the module that holds the study: that of its command, schema and presets."""
         return _module(type(self)).rpartition(".")[2]
+
+    @property
+    def figures(self) -> Mapping[str, Callable[[xr.Dataset], Any]]:
+        """Name -> the function that draws it from the finished data set."""
+        return {}
 
     @property
     def about(self) -> str:
