@@ -6,11 +6,7 @@ READY := $(VENV)/.ready
 PINS := requirements.txt
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help install demo paper test test-fast coverage bench fuzz docs docs-pins lint format pins clean
-=======
-.PHONY: help install demo paper test test-fast coverage bench docs docs-pins lint typecheck mutants format pins clean
->>>>>>> proof
+.PHONY: help install demo paper test test-fast coverage bench fuzz docs docs-pins lint typecheck mutants format pins clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -64,15 +60,11 @@ docs-pins: requirements.txt ## pin the packages of the site, at the versions of 
 	  uv pip compile - --constraint $(PINS) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-docs.txt
 
-<<<<<<< HEAD
 fuzz: $(READY) ## thousands of random inputs, and a fault at every point at which a run touches the disk (an hour)
 	$(BIN)/python -m benchmarks.fuzz
 	$(BIN)/python -m benchmarks.faults
 
-lint: $(READY) ## style and formatting
-=======
 lint: $(READY) ## style, formatting and types
->>>>>>> proof
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -19,10 +19,6 @@ from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, Study, UserError
-<<<<<<< HEAD
-=======
-from tlx import ensemble, keys, nonlinear
->>>>>>> proof
 from tlx.networks import mean_field
 from tlx.networks.mean_field import TwoLayer
 from tlx.nonlinear import NonlinearSetting, pretraining_lanes
@@ -137,7 +133,6 @@ def records(config: ReluKernelsConfig) -> np.ndarray:
     return np.unique(np.rint(np.append(0, np.geomspace(1, last, config.num_records - 1))).astype(np.int32))
 
 
-<<<<<<< HEAD
 def look(setting: NonlinearSetting, cutoffs: Array, weights: TwoLayer, source: TwoLayer, target: TwoLayer) -> Any:
     """What is recorded of a network: relative loss, the two alignments, and the overlap at each cut-off."""
     name = setting.teacher_activation
@@ -145,27 +140,6 @@ def look(setting: NonlinearSetting, cutoffs: Array, weights: TwoLayer, source: T
     overlaps = jnp.stack([cutoff_overlap(basis, cutoff)[0] for cutoff in cutoffs])
     loss = mean_field.population_loss(weights, source, name) / mean_field.inner_product(source, source, name)
     return loss, kernel_alignment(weights, source, name), kernel_alignment(weights, target, name), overlaps
-=======
-def follow(steps: tuple[int, ...], shared, lane):
-    """Pretrain one pair and look at it at every step of `steps`."""
-    setting, key, cutoffs = shared
-    key = keys.lane(key, lane["instance"])
-    source, target = nonlinear.pair_of(setting, key, lane["amount"])
-    name = setting.teacher_activation
-    power = mean_field.inner_product(source, source, name)
-
-    def look(weights):
-        basis = learned_basis(setting.model.moments(weights, target))
-        overlaps = jnp.stack([cutoff_overlap(basis, cutoff)[0] for cutoff in cutoffs])
-        loss = mean_field.population_loss(weights, source, name) / power
-        return loss, kernel_alignment(weights, source, name), kernel_alignment(weights, target, name), overlaps
-
-    start = setting.model.start(keys.named(key, "pretraining start"))
-    rule = setting.model.scaled(setting.pretrain)
-    loss = partial(mean_field.population_loss, teacher=source, activation=name)
-    result = train(loss, start, rule, observe=look, record_at=steps)
-    return (*result.curve, result.status)
->>>>>>> proof
 
 
 if __name__ == "__main__":

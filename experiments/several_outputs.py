@@ -150,9 +150,8 @@ class SeveralOutputs(Study):
         data["theory"], data["z"] = (CELL, exact), (CELL, stats.z_score(measured, exact))
         curves = np.stack([forms(setting, turn, fine) for turn in turns], 1)
         data["theory_curve"] = (("protocol", "turn", "fine_ratio"), curves)
-        data.attrs["title"] = (
-            f"{len(config.task.overlap_angles)} outputs, d = {setting.dim}, depth {setting.depth}, σ = {setting.noise_std:g}"
-        )
+        shape = f"{len(config.task.overlap_angles)} outputs, d = {setting.dim}, depth {setting.depth}"
+        data.attrs["title"] = f"{shape}, σ = {setting.noise_std:g}"
         data.attrs["notes"] = "\n".join(_findings(data))
         data.turn.attrs = {"units": "rad", "long_name": "turn of the target's output vectors against the source's"}
         data.risk.attrs = {"long_name": "excess population risk, summed over outputs", "units": "label^2"}

@@ -13,14 +13,8 @@ from experiments.nonlinear import config as schemas
 from experiments.running import custom as _custom
 from experiments.running import grid as _grid
 from experiments.running.study import UserError
-<<<<<<< HEAD
 from tlx.nonlinear import FlaxModel, MeanField, Model, MultiLayer, NonlinearSetting, Task, TeacherTask
 from tlx.nonlinear.checks import check_amounts, check_model, check_task
-=======
-from tlx import keys, nonlinear
-from tlx.nonlinear import MeanField, Model, MultiLayer, NonlinearSetting
-from tlx.nonlinear.teachers import check_amount
->>>>>>> proof
 from tlx.train import Status
 
 AMOUNT_NAMES = {"removal": "removed fraction μ", "rotation": "rotation angle θ", "mixture": "mixture angle θ"}
@@ -139,27 +133,6 @@ def sample_sizes(value: Any) -> np.ndarray:
     return values.astype(np.int32)
 
 
-<<<<<<< HEAD
-=======
-def prepare(shared: Any, lane: dict[str, jax.Array]) -> Any:
-    """Pretrain one source/target pair, as `ensemble.run_nested` takes it."""
-    settings, key = shared
-    key = keys.lane(key, lane["instance"])
-    prepared, report = nonlinear.prepare(settings, key, lane["amount"])
-    return (prepared, key), report
-
-
-def transfer(shared: Any, prepared: Any, index: jax.Array) -> nonlinear.TransferReport:
-    """Every transfer of one pair at one sample size."""
-    return nonlinear.transfer(shared[0], prepared[1], prepared[0], index)
-
-
-def scratch(shared: Any, lane: dict[str, jax.Array]) -> nonlinear.ScratchReport:
-    """Training from scratch on one target sample."""
-    return nonlinear.from_scratch(shared[0], keys.lane(shared[1], lane["instance"]), lane["index"])
-
-
->>>>>>> proof
 def title(config: schemas.NonlinearStudyConfig) -> str:
     """The settings of a study in one line, for figures."""
     task, network = config.task, config.network

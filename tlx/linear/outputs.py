@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from tlx import _keys, ensemble, linalg
+from tlx import _keys, _lanes, ensemble, linalg
 from tlx._checks import (
     check_angle,
     check_count,
@@ -25,9 +25,9 @@ from tlx._checks import (
     concrete,
     require,
 )
+from tlx._lanes import Progress
 from tlx.ensemble import Layout
-from tlx.linear import _lanes, data
-from tlx.linear._lanes import Progress
+from tlx.linear import data
 from tlx.train import Optimizer, train, usable
 
 Layers = tuple[Array, ...]
@@ -155,7 +155,7 @@ def product(layers: Layers) -> Array:
 
 
 class Sample(NamedTuple):
-    """Second moments in the eigenbasis of X^T X/n: basis (d, d), eigenvalues, X^T Y/n, |Y|^2/n, and the unseen modes."""
+    """Second moments in the eigenbasis of X^T X/n: basis, eigenvalues, X^T Y/n, |Y|^2/n, and the unseen modes."""
 
     basis: Float[Array, "d d"]
     eigenvalues: Float[Array, " d"]
