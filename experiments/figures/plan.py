@@ -47,8 +47,8 @@ def page(plan: Any, name: str) -> Figure:
     figure.suptitle(f"{name[:60]}: {said} ({100 * plan.confidence:.0f} %, by {basis})")
     return _style.caption(
         figure,
-        f"Predicted excess risk of each method against the number of labelled rows (left; bands: intervals), and at the "
-        f"{plan.num_samples:,} rows asked about (right), for {name}.",
+        f"Predicted excess risk of each method against the number of labelled rows (left; bands: intervals), and at "
+        f"the {plan.num_samples:,} rows asked about (right), for {name}.",
     )
 
 
