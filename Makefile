@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PINS := requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo paper test test-fast coverage bench docs docs-pins lint format pins clean
+.PHONY: help install demo paper test test-fast coverage bench fuzz docs docs-pins lint typecheck mutants format pins clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,9 +60,20 @@ docs-pins: requirements.txt ## pin the packages of the site, at the versions of 
 	  uv pip compile - --constraint $(PINS) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-docs.txt
 
-lint: $(READY) ## style and formatting
+fuzz: $(READY) ## thousands of random inputs, and a fault at every point at which a run touches the disk (an hour)
+	$(BIN)/python -m benchmarks.fuzz
+	$(BIN)/python -m benchmarks.faults
+
+lint: $(READY) ## style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+typecheck: $(READY) ## types alone
+	$(BIN)/mypy
+
+mutants: $(READY) ## small faults, one at a time: does a test of their folder notice? (hours; writes tests/MUTANTS.md)
+	$(BIN)/python -m tests.mutants
 
 format: $(READY) ## rewrite files in the project's style
 	$(BIN)/ruff check --fix .
@@ -73,4 +84,4 @@ pins: ## pin every package again, with hashes and without addresses (needs uv)
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file $(PINS) requirements.in
 
 clean: ## remove the environment and caches, never results
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tlx import _keys, ensemble, nonlinear
+from tlx import ensemble, keys, nonlinear
 from tlx.linear import chain, data
 from tlx.linear.engines import engine
 from tlx.linear.lanes import grid_programs
@@ -90,7 +90,7 @@ def _relu(scale: str) -> Program:
     )  # fmt: skip
 
     def prepare(shared: Any, lane: Any) -> Any:
-        key = _keys.lane(shared[1], lane["instance"])
+        key = keys.lane(shared[1], lane["instance"])
         prepared, report = nonlinear.prepare(shared[0], key, lane["amount"])
         return (prepared, key), report
 

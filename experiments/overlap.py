@@ -119,6 +119,10 @@ class Overlap(Study):
         for protocol in PROTOCOLS:
             x, y = data.out_of_space.values.ravel(), data.risk.sel(protocol=protocol).values.ravel()
             good = np.isfinite(x) & np.isfinite(y)
+            if len(set(x[good].tolist())) < 2:  # two points make a line
+                data.attrs[f"line_{protocol}"] = [np.nan] * 3
+                lines.append(f"{protocol}: {good.sum()} usable runs, too few for a line.")
+                continue
             slope, offset = np.polyfit(x[good], y[good], 1)
             explained = 1 - np.var(y[good] - slope * x[good] - offset) / np.var(y[good])
             data.attrs[f"line_{protocol}"] = [float(slope), float(offset), float(explained)]

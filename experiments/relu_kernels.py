@@ -115,7 +115,9 @@ class ReluKernels(Study):
             f"({float(data.alignment_source.isel(step=0).mean()):.3f} "
             "before training); the published claim is 1.",
         ]
-        data.attrs["notes"] = "\n".join([*lines, *_nonlinear.status_notes({"pretraining": data.status.values})])
+        data.attrs["notes"] = "\n".join(
+            [*_nonlinear.worded(lines), *_nonlinear.status_notes({"pretraining": data.status.values})]
+        )
         return data
 
     def statuses(self, data: xr.Dataset) -> dict[str, np.ndarray]:

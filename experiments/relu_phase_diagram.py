@@ -112,7 +112,9 @@ class ReluPhaseDiagram(Study):
         data.attrs["family"] = _nonlinear.family(config)
         data.attrs["cutoff"] = config.linear_transfer.cutoff
         data.attrs["sign_margin"] = config.sign_margin
-        data.attrs["notes"] = "\n".join([*_theory.notes(data), *_nonlinear.status_notes(self.statuses(data))])
+        data.attrs["notes"] = "\n".join(
+            [*_nonlinear.worded(_theory.notes(data)), *_nonlinear.status_notes(self.statuses(data))]
+        )
         return data
 
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,13 @@ def title(config: schemas.NonlinearStudyConfig) -> str:
     student = network.custom or f"{kind} {network.activation.value}, width {network.width}"
     learned = task.custom or f"d = {task.dim}, {task.num_neurons} teacher neurons"
     return f"{student}, {learned}, σ = {task.noise_std:g}"
+
+
+def worded(lines: list[str]) -> list[str]:
+    """Findings that are numbers; those worded from NaN, for want of usable runs, are left out and counted."""
+    kept = [line for line in lines if not re.search(r"\bnan\b|\binf\b", line)]
+    left_out = len(lines) - len(kept)
+    return [*kept, f"{left_out} findings are left out for want of usable runs."] if left_out else kept
 
 
 def status_notes(protocols: dict[str, np.ndarray]) -> list[str]:

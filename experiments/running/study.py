@@ -61,13 +61,17 @@ class Study:
     """
 
     Config: ClassVar[type]
-    figures: Mapping[str, Callable[[xr.Dataset], Any]] = {}
     runs_along: ClassVar[tuple[str, ...]] = ("instance",)
 
     @property
     def name(self) -> str:
         """The name of the module that holds the study: that of its command, schema and presets."""
         return _module(type(self)).rpartition(".")[2]
+
+    @property
+    def figures(self) -> Mapping[str, Callable[[xr.Dataset], Any]]:
+        """Name -> the function that draws it from the finished data set."""
+        return {}
 
     @property
     def about(self) -> str:
@@ -109,6 +113,10 @@ class Study:
     def finish(self, config: Any, data: xr.Dataset) -> xr.Dataset:
         """The assembled data set with theory, statistics, units and descriptions added."""
         return data
+
+    def exports(self, config: Any, data: xr.Dataset) -> dict[str, str]:
+        """Further files of a finished run, name -> text."""
+        return {}
 
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:
         """The distance from theory, protocol by protocol."""
@@ -161,8 +169,14 @@ def plain(config: Any) -> Any:
 
 def science(config: Any) -> dict[str, Any]:
     """The part of a configuration that decides the numbers (the axes are added unit by unit)."""
-    steering = getattr(type(config), "STEERING", ())
-    return {key: _asked(value) for key, value in plain(config).items() if key not in steering}
+    kind = type(config)
+    steering, later = getattr(kind, "STEERING", ()), getattr(kind, "LATER", ())
+    defaults = plain(kind()) if later else {}
+    return {
+        key: _asked(value)
+        for key, value in plain(config).items()
+        if key not in steering and not (key in later and value == defaults[key])
+    }
 
 
 def _asked(value: Any) -> Any:
@@ -241,8 +255,8 @@ def write_results(directory: Path, data: xr.Dataset, attributes: dict[str, Any])
     return hashlib.sha256(content).hexdigest()
 
 
-def writable(directory: Path) -> None:
-    """Refuse an output directory that cannot be made or written to."""
+def writable(directory: Path, key: str = "hydra.run.dir") -> None:
+    """Refuse a directory that cannot be made or written to; `key` is what chooses it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe = _files.temporary(directory / "probe")
@@ -250,5 +264,5 @@ def writable(directory: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"output directory {directory} cannot be written ({error.strerror}). Choose another with hydra.run.dir=DIR."
+            f"directory {directory} cannot be written ({error.strerror}). Choose another with {key}=DIR."
         ) from error

@@ -86,9 +86,9 @@ def test_held_out_errors_are_those_of_separate_fits():
 
 
 def test_curves_hold_at_four_times_the_pilot():
-    """Six pilots of 60 rows: the held-out error that pilots of 240 rows find lies in the interval in all but one."""
+    """Four pilots of 60 rows: the held-out error that pilots of 240 rows find lies in the interval in all but one."""
     inside = []
-    for seed in range(6):
+    for seed in range(4):
         net, params, inputs, labels = case(240, seed=seed, noise=0.2)
         small = planner.plan_network(net, params, inputs[:60], labels[:60], sample_sizes=[240], num_fresh=1)
         large = planner.plan_network(net, params, inputs, labels, sample_sizes=[240], num_fresh=1)
@@ -96,7 +96,7 @@ def test_curves_hold_at_four_times_the_pilot():
             curve = small.curves[name]
             inside.append(curve.low[0] <= large.curves[name].error <= curve.high[0])
             assert curve.low[0] < curve.error
-    assert np.sum(inside) >= 11
+    assert np.sum(inside) >= 7
 
 
 def test_every_kind_of_network_is_taken():
@@ -118,7 +118,8 @@ def test_classes_add_their_scores_and_the_table_shows_all():
     plan = planner.plan_network(net, params, inputs, labels.argmax(1), classes=True, num_fresh=1)
     assert {"NCE", "LEEP", "TransRate", "LogME"} <= set(plan.scores)
     assert "zero_shot" not in plan.curves
-    text = str(plan)
+    assert max(map(len, str(plan).splitlines())) <= 80
+    text = " ".join(str(plan).split())
     for part in ("probe", "null: the mean label", "LEEP", "A linearised network is not a trained one", "full kernel"):
         assert part in text
 

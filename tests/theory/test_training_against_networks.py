@@ -108,8 +108,8 @@ def test_the_endpoint_is_rejected_at_an_early_time():
 
 
 def test_flow_is_rejected_where_batches_hold_two_samples():
-    task, steps, rate = Task(0.9, 0.5, 1.0, 2, dim=120), np.array([500, 4000]), 0.004
-    risks, balance = simulation.stochastic(task, steps, rate, 2, INSTANCES, 17)
+    task, steps, rate = Task(0.6, 0.5, 1.0, 2, dim=120), np.array([40, 80, 160, 2500]), 0.006
+    risks, balance = simulation.stochastic(task, steps, rate, 2, 2 * INSTANCES, 17)
     options = {"learning_rate": rate, "batch_size": 2, "num_samples": task.count}
     assert np.max(np.abs(z_scores(risks, predicted(task, rate * steps, **options)))) < 4
     arguments = rate * steps, task.angle, task.ratio, task.noise

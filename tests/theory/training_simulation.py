@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tlx import data, flow_path, spectral, tasks
+from tlx.linear import chain as spectral
+from tlx.linear import data, flow_path
+from tlx.linear import task as tasks
 from tlx.train import Optimizer
 
 

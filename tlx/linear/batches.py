@@ -19,7 +19,7 @@ from tlx.linear.setting import LinearSetting
 Rows = tuple[Float[Array, "n d"], Float[Array, " n"]]
 
 
-def check(setting: LinearSetting, num_samples: Int[Array, ""] | int) -> None:
+def check(setting: LinearSetting, num_samples: Int[Array | np.ndarray, "..."] | int) -> None:
     """Refuse a batch larger than the sample, and a sample larger than the rows that are held."""
     count = concrete(num_samples)
     if setting.batch_size is None or count is None:

@@ -109,7 +109,8 @@ def _try_model(model: Model, key: Array, inputs: Array) -> None:
     _check_array(name, "features", features, (ROWS, max(count, 1)), "m >= 1 features a row")
     coefficients = jax.ShapeDtypeStruct((count,), features.dtype)
     refitted = _traced(model, "refit", model.refit, weights, coefficients)
-    same = jax.tree.structure(refitted) == jax.tree.structure(weights) and _shapes(refitted) == _shapes(weights)
+    like: Any = jax.tree.structure(weights)
+    same = like == jax.tree.structure(refitted) and _shapes(refitted) == _shapes(weights)
     require(
         same, f"{name}: refit returned {_shapes(refitted)}, expected weights as start made them: {_shapes(weights)}."
     )

@@ -6,7 +6,7 @@ from jaxtyping import Float
 Columns = Float[np.ndarray, "n ..."]
 
 
-def skewness_score(columns: Columns) -> np.ndarray:
+def skewness_score(columns: Columns) -> np.ndarray | np.floating:
     """Standard normal score of the sample skewness along the first axis (D'Agostino 1970), n >= 8."""
     count = len(columns)
     centred = columns - np.mean(columns, axis=0)
@@ -18,7 +18,7 @@ def skewness_score(columns: Columns) -> np.ndarray:
     return np.arcsinh(scaled / np.sqrt(2.0 / (square - 1))) / np.sqrt(0.5 * np.log(square))
 
 
-def kurtosis_score(columns: Columns) -> np.ndarray:
+def kurtosis_score(columns: Columns) -> np.ndarray | np.floating:
     """Standard normal score of the sample kurtosis along the first axis (Anscombe and Glynn 1983), n >= 20."""
     n = float(len(columns))
     centred = columns - np.mean(columns, axis=0)

@@ -14,6 +14,7 @@ from tlx.planner.leave_one_out import Tuned
 
 LEVEL = 0.003  # false-alarm rate of each test with a p-value
 LENGTHS, CORRELATION, CONTRADICTION = 4.0, 6.0, 4.0  # thresholds in standard deviations
+_EVEN_SEEN, _TAILS_SEEN = 150, 240  # rows of pure noise: noise in proportion to the signal, t3 noise (measured)
 _SEEN = 1.3  # standard deviations beyond the threshold for a power of 90 %
 
 
@@ -148,12 +149,12 @@ def _even(frame: evidence.Frame, count: int, noisy: float) -> Check:
     finding = f"Size of the rest against predictions and lengths: p = {min(p * max(tried, 1), 1):.2g}."
     if tried and p * tried < LEVEL:
         return Check(name, "broken", finding, remedy)
-    return Check(name, "holds" if count * noisy**2 >= 100 else "unseen", finding, remedy)
+    return Check(name, "holds" if count * noisy**2 >= _EVEN_SEEN else "unseen", finding, remedy)
 
 
 def _tails(frame: evidence.Frame, count: int, noisy: float) -> Check:
     name, remedy = "noise has light tails", "Look at the rows of largest error; clip or transform the labels."
     p = evidence.heavy_tails(frame)
     finding = f"Kurtosis of the rest: p = {p:.2g}."
-    verdict = "broken" if p < LEVEL else "holds" if count * noisy**2 >= 100 else "unseen"
+    verdict = "broken" if p < LEVEL else "holds" if count * noisy**2 >= _TAILS_SEEN else "unseen"
     return Check(name, verdict, finding, remedy)

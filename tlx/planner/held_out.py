@@ -10,7 +10,7 @@ _FLOOR = 1e-12
 _FEW = 45  # rows below which resampling squared errors says little (measured, benchmarks/planner_false_alarms.py)
 
 
-def held_out(pilot: Pilot, depth: float) -> dict[str, Tuned]:
+def held_out(pilot: Pilot, depth: float | int) -> dict[str, Tuned]:
     """Leave-one-out residuals (n, 1) of each method that the pilot's pretrained part allows, at the pilot's size.
 
     scratch: least squares on the inputs (of minimum norm below n = d); linear_transfer: least squares on the source's
@@ -41,7 +41,7 @@ def held_out(pilot: Pilot, depth: float) -> dict[str, Tuned]:
     return out
 
 
-def balance(inputs, labels, source, depth: float) -> float:
+def balance(inputs, labels, source, depth: float | int) -> float:
     """The factor c on what fine-tuning leaves of the source: c = (|beta|/q)^((L-1)/L).
 
     |beta|² = b + c² |(I-P) source|², b = |X^+ y|², q = |source|, P the projection onto the rows.

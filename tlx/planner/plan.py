@@ -31,7 +31,7 @@ def plan(
     covariance: str | Real[np.ndarray, "d d"] = "auto",
     further_inputs: Real[np.ndarray, "m d"] | None = None,
     center: bool = True,
-    depth: float = 2,
+    depth: float | int = 2,
     tolerance: float = 0.05,
     confidence: float = 0.9,
     coverage: float = 0.95,
@@ -74,8 +74,7 @@ def plan(
     _check_options(tolerance, confidence, coverage, depth, num_samples, methods)
     pilot = _pilot.prepare(inputs, labels, source, features, covariance, further_inputs, center)
     count, dim = pilot.inputs.shape
-    norm = np.nan if pilot.source is None else float(np.linalg.norm(pilot.source))
-    learner = Learner(dim, norm, depth, 1 if pilot.features is None else pilot.features.shape[1])
+    learner = _learner(pilot, depth)
     planned = count if num_samples is None else num_samples
     task = task_draws(pilot, seed)
     measured = held_out(pilot, depth)
@@ -90,14 +89,11 @@ def plan(
         found = support(there[[ALL.index(name) for name in names], :, None], tolerance)[:, 0]
         return dict(zip(names, map(float, found), strict=True))
 
-    shares = shares_of(methods)
-    recommendation, leading, share = choose(shares, confidence)
+    recommendation, leading, share = choose(shares := shares_of(methods), confidence)
     if broken and not _may_speak(leading, methods, there, checks, planned / count):
         recommendation = "undecided"
-    extra = None
-    if recommendation == "undecided" and not broken:
-        limits = {"tolerance": tolerance, "confidence": confidence, "seed": seed}
-        extra = extra_samples(task, count, num_samples, learner, methods, **limits)
+    ask = recommendation == "undecided" and not broken
+    limits = {"tolerance": tolerance, "confidence": confidence, "seed": seed}
     sizes = _sizes(sample_sizes, count, dim, planned)
     curves = _curves(task, sizes, learner, coverage)
     return Plan(
@@ -108,7 +104,7 @@ def plan(
         basis="held-out" if broken else "theory",
         ruled_out=_ruled_out(shares, there, broken),
         overall=shares_of(ALL),
-        extra_samples=extra,
+        extra_samples=extra_samples(task, count, num_samples, learner, methods, **limits) if ask else None,
         num_samples=planned,
         estimates=summarise(task, pilot, coverage),
         sample_sizes=sizes,
@@ -132,6 +128,11 @@ def _check_options(tolerance, confidence, coverage, depth, num_samples, methods)
     require(len(methods) > 0, "methods is empty: name at least one method.")
     for name in methods:
         check_choice("methods", name, ALL)
+
+
+def _learner(pilot: _pilot.Pilot, depth: float | int) -> Learner:
+    norm = np.nan if pilot.source is None else float(np.linalg.norm(pilot.source))
+    return Learner(pilot.inputs.shape[1], norm, depth, 1 if pilot.features is None else pilot.features.shape[1])
 
 
 def _held_out_shares(measured: dict[str, Tuned], names, noise: float, tolerance: float, seed: int) -> dict[str, float]:

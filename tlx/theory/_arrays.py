@@ -22,7 +22,7 @@ def common(*values: Numbers) -> list[Array]:
     return [jnp.broadcast_to(jnp.asarray(value, dtype), shape) for value in values]
 
 
-def guarded(condition: Array, value: Array, stand_in: float = 1.0) -> Array:
+def guarded(condition: Array, value: Array, stand_in: Array | float = 1.0) -> Array:
     """`value` where `condition` holds, a harmless number elsewhere: gradients of the unused branch stay finite."""
     return jnp.where(condition, value, stand_in)
 

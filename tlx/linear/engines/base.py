@@ -168,10 +168,11 @@ class Engine(abc.ABC):
         )
 
     def _fine_tuned(self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk) -> Trained:
-        """Fine-tuning, or the pretrained network as it is where that is not among the protocols."""
+        """Fine-tuning, or NaN and NOT_RUN where that is not among the protocols."""
         if Protocol.FINE_TUNING in setting.protocols:
             return self.fine_tune(setting, prepared, source, risk)
-        return source._replace(status=jnp.full_like(source.status, NOT_RUN), curve=None)
+        nowhere = jnp.full_like(source.predictor, jnp.nan)
+        return source._replace(predictor=nowhere, status=jnp.full_like(source.status, NOT_RUN), curve=None)
 
     def _penalised(
         self, protocol: str, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk
