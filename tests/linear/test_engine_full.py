@@ -49,14 +49,19 @@ def test_population_pretraining_learns_the_source_alone(key):
 
 @pytest.mark.parametrize("source_samples", [None, 7, 30])
 def test_pretraining_ends_at_the_limit_where_it_can_be_placed(key, source_samples):
-    trained = dataclasses.replace(
-        SMALL, source_samples=source_samples, source_noise_std=0.3, pretrain=Optimizer(0.05, 60_000, tolerance=1e-6)
-    )
-    placed = dataclasses.replace(trained, pretraining="limit")
-    prepared, _ = full.prepare(trained, key, 8)
-    one, two = (full.transfer(s, prepared, jnp.asarray(0.9)) for s in (trained, placed))
-    np.testing.assert_allclose(one.linear_transfer_risk, two.linear_transfer_risk, rtol=1e-3)
-    np.testing.assert_allclose(one.fine_tuning_risk, two.fine_tuning_risk, rtol=1e-3)
+    """Steps of finite size leave the layers out of balance in proportion to it: taken out by extrapolation."""
+    setting = dataclasses.replace(SMALL, source_samples=source_samples, source_noise_std=0.3)
+    prepared, _ = full.prepare(dataclasses.replace(setting, pretraining="limit"), key, 8)
+
+    @jax.jit
+    def transfer(rate):
+        rule = Optimizer(rate, 60_000, tolerance=1e-6)
+        return full.transfer(dataclasses.replace(setting, pretrain=rule), prepared, jnp.asarray(0.9))
+
+    placed = full.transfer(dataclasses.replace(setting, pretraining="limit"), prepared, jnp.asarray(0.9))
+    one, two = transfer(0.05), transfer(0.025)
+    np.testing.assert_allclose(one.linear_transfer_risk, placed.linear_transfer_risk, rtol=1e-3)
+    np.testing.assert_allclose(2 * two.fine_tuning_risk - one.fine_tuning_risk, placed.fine_tuning_risk, rtol=1e-3)
 
 
 def test_scratch_ends_at_the_minimum_norm_interpolator(key):
