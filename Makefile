@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PINS := requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo paper test test-fast coverage bench docs docs-pins lint typecheck mutants format pins clean
+.PHONY: help install demo paper test test-fast coverage bench fuzz docs docs-pins lint typecheck mutants format pins clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ docs-pins: requirements.txt ## pin the packages of the site, at the versions of 
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' | \
 	  uv pip compile - --constraint $(PINS) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-docs.txt
+
+fuzz: $(READY) ## thousands of random inputs, and a fault at every point at which a run touches the disk (an hour)
+	$(BIN)/python -m benchmarks.fuzz
+	$(BIN)/python -m benchmarks.faults
 
 lint: $(READY) ## style, formatting and types
 	$(BIN)/ruff check .

@@ -1,6 +1,5 @@
 """How the site is built: sphinx-build -W docs site (`make docs`). Nothing is asked of the network."""
 
-import importlib.util
 import os
 import sys
 from importlib.metadata import version as installed
@@ -27,13 +26,10 @@ extensions = [
     "reference",
     "assets",
 ]
+highlight_language = "text"
 nitpicky = True  # every reference to something of tlx must lead somewhere; other projects' pages are on the network
 nitpick_ignore_regex = [("py:.*", r"(?!tlx\b).*")]
 exclude_patterns = ["_ext", "explorer", "examples", "**.ipynb", "gallery/**.md5", "sg_execution_times.rst"]
-# Pages of results that a checkout may not have yet.
-needed = {"theory/training.md": "tlx.theory.training", "theory/tuned.md": "tlx.theory.l2sp"}
-exclude_patterns += [page for page, module in needed.items() if importlib.util.find_spec(module) is None]
-suppress_warnings = ["toc.excluded"]
 templates_path = []
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"

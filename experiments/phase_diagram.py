@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from experiments.linear import explorer
 from experiments.linear import setting as _linear
 from experiments.linear import theory as _theory
 from experiments.linear.config import GridConfig, LinearStudyConfig
@@ -105,6 +106,11 @@ class PhaseDiagram(LinearStudy):
         data.attrs["title"] = _linear.title(config)
         data.attrs["notes"] = "\n".join(notes(data))
         return data
+
+    def exports(self, config: PhaseDiagramConfig, data: xr.Dataset) -> dict[str, str]:
+        """Points for the explorer page, whose theory is that of isotropic inputs."""
+        setting = self.setting(config)
+        return {"explorer.json": explorer.points(setting, data)} if setting.isotropic else {}
 
     def statuses(self, data: xr.Dataset) -> dict[str, np.ndarray]:
         """Status codes of the training runs of each protocol (linear transfer: of its pretraining)."""

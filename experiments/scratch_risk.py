@@ -54,7 +54,7 @@ class ScratchRisk(LinearStudy):
         """What is drawn."""
         from experiments.figures import scratch_risk
 
-        return {"scratch_risk": scratch_risk.double_descent}
+        return {"scratch_risk": scratch_risk.double_descent, "best_weight_decay": scratch_risk.best_decay}
 
     def axes(self, config: ScratchRiskConfig) -> dict[str, np.ndarray]:
         """Coordinates, and with them every check of the configuration."""
@@ -98,6 +98,9 @@ class ScratchRisk(LinearStudy):
         curve = _theory.scratch(setting, decays, fine, draws)
         data["theory_curve"] = (("weight_decay", "fine_ratio"), curve)
         data["optimal_ridge_curve"] = ("fine_ratio", _theory.optimal_ridge(setting, fine))
+        data["optimal_weight_decay"] = ("fine_ratio", _theory.optimal_weight_decay(setting, fine))
+        least = np.where(np.isfinite(data.risk_mean), data.risk_mean, np.inf).argmin(0)
+        data["best_weight_decay"] = ("sample_ratio", decays[least])
         data.attrs["title"] = _linear.title(config)
         data.attrs["notes"] = "\n".join(notes(data, {"scratch": data.status.values}))
         return data

@@ -39,6 +39,8 @@ def check_range(
     array = concrete(value)
     if array is None:
         return
+    if array.dtype.kind in "cSU":
+        raise TypeError(f"{name} = {value!r} is not a real number; pass an int, a float or an array of them.")
     ok = (array > low if open_low else array >= low) & (array <= high)
     if not np.all(ok):
         bad = np.atleast_1d(array)[~np.atleast_1d(ok)][0]

@@ -1,95 +1,132 @@
 """Phase diagrams of transferability, and slices through them."""
 
-import matplotlib.pyplot as plt
+from typing import Any
+
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from experiments.figures import heat as _heat
 from experiments.figures import style as _style
-from experiments.running.grid import edges
 from tlx.train import Status
 
 SLICES = (np.pi / 8, np.pi / 4, 3 * np.pi / 8)
 TRANSFERS = ("linear_transfer", "fine_tuning")
+RATIO = "samples per dimension $n/d$"
+SHORT, FAILED = "////", "xxx"  # hatches: steps ran out, runs diverged
 
 
+@_style.styled
 def diagram(data: xr.Dataset) -> Figure:
-    """Measured and theoretical transferability with the T = 0 contour of the theory, one row per method."""
-    theta, ratio = data.theta.values, data.sample_ratio.values
+    """Measured and theoretical transferability with the T = 0 contour of the theory, one row per protocol."""
     fine = data.fine_theta.values, data.fine_ratio.values
-    measured = {m: data.transferability.sel(protocol=m).values for m in TRANSFERS}
-    theory = {m: data.transferability_field.sel(protocol=m).values for m in TRANSFERS}
-    norm = _style.signed_norm(*measured.values())
-    figure, panels = plt.subplots(2, 2, figsize=(10, 7.5), sharex=True, sharey=True, layout="constrained")
+    norm = _heat.signed_norm(*(data.transferability.sel(protocol=m).values for m in TRANSFERS))
+    figure, panels = _style.panels(2, 2, 4.7, 3.5, sharex=True, sharey=True)
+    marks = set()
     for (left, right), method in zip(panels, TRANSFERS, strict=True):
-        mesh = _heat(left, theta, ratio, measured[method], norm)
-        _heat(right, *fine, theory[method], norm)
+        theory = data.transferability_field.sel(protocol=method).values
+        marks |= _measured(left, data, method, norm)
+        mesh = _heat.mesh(right, *fine, theory, norm)
+        if np.isinf(theory).any() or np.nanmax(np.abs(theory)) > _heat.BEYOND * norm.vmax:
+            right.axhline(1.0, color="w", ls=(0, (1, 1.5)), lw=1.2)
         for panel, title in ((left, "trained networks"), (right, "theory")):
-            _zero_contour(panel, *fine, theory[method])
-            panel.set_title(f"{_style.LABELS[method]}: {title}")
-        _mark_unconverged(left, data, method)
-        left.set_ylabel("samples per dimension  n / d")
-    _style.pi_ticks(left.xaxis, theta.max())
+            _heat.zero_line(panel, *fine, theory)
+            panel.set_title(f"{_style.look(method).label}: {title}")
+        left.set_ylabel(RATIO)
+    _style.pi_ticks(left.xaxis, data.theta.values.max())
     left.set(xlim=fine[0][[0, -1]], ylim=fine[1][[0, -1]])  # after the ticks, which would widen them
     for panel in panels[-1]:
-        panel.set_xlabel("overlap angle θ")
-    figure.colorbar(mesh, ax=panels, label="transferability  T = R(scratch) − R(transfer)", extend="both", shrink=0.8)
-    figure.suptitle(subtitle(data))
-    return figure
+        panel.set_xlabel(r"overlap angle $\theta$")
+    figure.colorbar(
+        mesh, ax=panels, label="transferability $T$ = $R$(scratch) − $R$(transfer)", extend="both", aspect=30
+    )
+    figure.legend(handles=_keys(marks, data), loc="outside lower center", ncols=2 if _style.paper() else 4)
+    _style.heading(figure, data.attrs["title"])
+    return _style.caption(
+        figure,
+        "Transferability T = R(scratch) − R(transfer) over the overlap angle and the target samples per dimension; "
+        f"red: transfer helps, blue: it hurts. Left: trained networks, mean of {data.sizes['instance']} instances a "
+        f"cell ({data.attrs['title']}). Right: exact form. Line: T = 0 of the exact form. The colour scale ends where "
+        "the boundary stays readable; white crosses and the dotted line mark the pole of scratch training at n = d.",
+        "Hatched: in some instances training was stopped by its number of steps." if "short" in marks else "",
+        "Compare Figures 1 and 2 of the paper, 7 without noise.",
+    )
 
 
-def subtitle(data: xr.Dataset) -> str:
-    """Settings a reader needs, in one line."""
-    return f"{data.attrs['title']}   ({data.sizes['instance']} instances a cell; line: T = 0 in theory)"
-
-
-def _heat(panel, theta: np.ndarray, ratio: np.ndarray, field: np.ndarray, norm):
-    field = np.where(np.isinf(field), np.sign(field) * 1e9, field)
-    mesh = panel.pcolormesh(edges(theta), edges(ratio), field.T, norm=norm, cmap=_style.DIVERGING, rasterized=True)
-    panel.set_facecolor("0.85")  # cells without a number
-    return mesh
-
-
-def _zero_contour(panel, theta: np.ndarray, ratio: np.ndarray, field: np.ndarray) -> None:
-    finite = np.where(np.isinf(field), np.sign(field) * 1e3, field)
-    if min(finite.shape) < 2 or not (np.nanmin(finite) < -1e-9 and np.nanmax(finite) > 1e-9):
-        return
-    flat = np.where(np.abs(finite) < 1e-9, np.nan, finite)  # T = 0 exactly over a region is no boundary
-    squeezed = flat / (1 + np.abs(flat))  # linear near zero, bounded at poles: straight interpolation is right
-    panel.contour(theta, ratio, squeezed.T, levels=[0.0], colors="k", linewidths=1.5)
-
-
-def _mark_unconverged(panel, data: xr.Dataset, method: str) -> None:
-    status = data.status.sel(protocol=[method, "scratch"])
+def _measured(panel: Axes, data: xr.Dataset, method: str, norm: Any) -> set[str]:
+    """The trained networks' half; what of it needs a legend."""
+    at = data.theta.values, data.sample_ratio.values
+    field, status = data.transferability.sel(protocol=method).values, data.status.sel(protocol=[method, "scratch"])
     short = (status == Status.MAX_STEPS).any(("protocol", "instance")).values
     failed = (status >= Status.DIVERGED).any(("protocol", "instance")).values
-    theta, ratio = np.meshgrid(data.theta.values, data.sample_ratio.values, indexing="ij")
-    for mask, mark, label in ((short, ".", "steps ran out"), (failed, "x", "runs diverged")):
-        if mask.any():
-            panel.scatter(theta[mask], ratio[mask], s=14, c="k", marker=mark, linewidths=0.8, label=label)
-            panel.legend(loc="upper left", fontsize=8)
+    _heat.mesh(panel, *at, field, norm)
+    found = {"beyond"} if _heat.mark_beyond(panel, *at, field, norm) else set()
+    found |= {"short"} if _heat.hatch(panel, *at, short, SHORT) else set()
+    return found | ({"failed"} if _heat.hatch(panel, *at, failed, FAILED) else set())
 
 
+def _keys(marks: set[str], data: xr.Dataset) -> list[Any]:
+    low, high = _heat.extents(data.sample_ratio.values)
+    gaps = bool(np.any(low[1:] > high[:-1] + 1e-6)) or bool(data.transferability.isnull().any())
+    known = {
+        "beyond": _heat.beyond_key(),
+        "short": _heat.hatch_key(SHORT, "steps ran out"),
+        "failed": _heat.hatch_key(FAILED, "runs diverged"),
+    }
+    chosen = [key for name, key in known.items() if name in marks]
+    return [_heat.boundary_key(), *chosen, *([_heat.nothing_key()] if gaps else [])]
+
+
+@_style.styled
 def slices(data: xr.Dataset) -> Figure:
     """Risk against sample ratio at three angles: trained networks with standard errors, theory as lines."""
     theta = data.theta.values
     chosen = sorted({int(np.argmin(np.abs(theta - angle))) for angle in SLICES})
-    figure, panels = plt.subplots(
-        1, len(chosen), figsize=(4.2 * len(chosen), 4), sharey=True, squeeze=False, layout="constrained"
-    )
+    figure, (row,) = _style.panels(1, len(chosen), 4.2, 3.6, sharey=True)
     top = ceiling(data.risk_mean.values[:, chosen], data.sample_ratio.values)
-    for panel, at in zip(panels[0], chosen, strict=True):
+    for panel, at in zip(row, chosen, strict=True):
+        one = data.isel(theta=at)
         for method in data.protocol.values:
-            one_slice(panel, data.isel(theta=at).sel(protocol=method), str(method))
-        published = data.theory_published_curve.isel(theta=at).sel(protocol="fine_tuning")
-        panel.plot(data.fine_ratio, finite(published), ":", color=_style.COLOURS["fine_tuning"], label="published form")
-        panel.set(xlabel="samples per dimension  n / d", title=f"θ = {theta[at] / np.pi:.3g} π", ylim=(0, top))
-    panels[0][0].set_ylabel("excess risk")
-    if (data.status == Status.MAX_STEPS).any():
-        panels[0][-1].plot([], [], "o", mfc="none", color="k", label="steps ran out")
-    panels[0][-1].legend()
-    figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances; lines: exact forms)")
-    return figure
+            one_slice(panel, one.sel(protocol=method), str(method))
+        published_line(panel, one)
+        panel.set(xlabel=RATIO, title=_style.angle(theta[at]), ylim=(0, top))
+    row[0].set_ylabel(r"excess risk $R$")
+    keys(figure, row[0], data)
+    _style.heading(figure, data.attrs["title"])
+    return _style.caption(
+        figure,
+        f"Excess risk against the target samples per dimension at {len(chosen)} overlap angles. Points: trained "
+        f"networks, mean and standard error of {data.sizes['instance']} instances ({data.attrs['title']}). Lines: "
+        "exact forms; dotted: fine-tuning as published. Compare the slices of Figures 1 and 2 of the paper.",
+        UNFINISHED if has_short(data) else "",
+    )
+
+
+UNFINISHED = "Pale crosses: some instances were stopped by the number of steps, so that this is no end of training."
+
+
+def has_short(data: xr.Dataset) -> bool:
+    """Whether training was stopped by its number of steps anywhere."""
+    return bool((data.status == Status.MAX_STEPS).any())
+
+
+def keys(figure: Figure, panel: Axes, data: xr.Dataset) -> None:
+    """One legend for panels of slices: protocols, whether or not this panel has all of them, and what lines mean."""
+    marks = [_style.look(str(name)) for name in data.protocol.values]
+    handles = [Line2D([], [], color=m.colour, marker=m.marker, ms=5, lw=1.5, label=m.label) for m in marks]
+    colour = _style.look("fine_tuning").colour
+    handles.append(Line2D([], [], color=colour, ls=":", lw=1.5, label="fine-tuning as published"))
+    if has_short(data):
+        handles.append(Line2D([], [], ls="", marker="x", color="k", alpha=0.4, label="steps ran out"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if _style.paper() else 5)
+
+
+def published_line(panel: Axes, one: xr.Dataset) -> None:
+    """Fine-tuning's risk by the published form."""
+    curve = finite(one.theory_published_curve.sel(protocol="fine_tuning"))
+    panel.plot(one.fine_ratio, curve, ":", color=_style.look("fine_tuning").colour, lw=1.5)
 
 
 def finite(curve: xr.DataArray) -> np.ndarray:
@@ -101,24 +138,15 @@ def ceiling(means: np.ndarray, ratio: np.ndarray) -> float:
     """The top of a risk axis: above every mean away from the pole at n = d."""
     away = np.where(np.abs(ratio - 1) > 0.15, means, np.nan)
     seen = away[np.isfinite(away)] if np.isfinite(away).any() else means[np.isfinite(means)]
-    return 1.15 * float(seen.max()) if seen.size else 1.0
+    return 1.15 * float(seen.max()) if seen.size and seen.max() > 0 else 1.0
 
 
-def one_slice(panel, data: xr.Dataset, method: str) -> None:
-    """One method's means with standard errors (open where steps ran out) and its exact form."""
-    colour = _style.COLOURS[method]
-    panel.plot(data.fine_ratio, finite(data.theory_curve), "-", color=colour, lw=1.5)
+def one_slice(panel: Axes, data: xr.Dataset, method: str) -> None:
+    """One protocol's means with standard errors (pale crosses where steps ran out) and its exact form."""
+    panel.plot(data.fine_ratio, finite(data.theory_curve), "-", color=_style.look(method).colour, lw=1.5)
     short = (data.status == Status.MAX_STEPS).any("instance").values
-    for mask, face, label in ((~short, colour, _style.LABELS[method]), (short, "none", None)):
-        if mask.any():
-            panel.errorbar(
-                data.sample_ratio[mask],
-                data.risk_mean[mask],
-                data.risk_standard_error[mask],
-                fmt="o",
-                ms=4,
-                mfc=face,
-                color=colour,
-                capsize=2,
-                label=label,
-            )
+    at = data.sample_ratio.values, data.risk_mean.values, data.risk_standard_error.values
+    if (~short).any():
+        _style.points(panel, *(values[~short] for values in at), method)
+    if short.any():
+        _style.unfinished(panel, *(values[short] for values in at), _style.look(method).colour)

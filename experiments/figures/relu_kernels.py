@@ -4,35 +4,50 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from experiments.figures import style as _style
+
+FLOOR = 1e-7  # of the relative loss, in float32
 
 
+@_style.styled
 def curves(data: xr.Dataset) -> Figure:
     """Loss and kernel alignment over steps, one colour a difficulty; overlap with the target by cut-off."""
-    figure, panels = plt.subplots(1, 3, figsize=(14, 4.3), layout="constrained")
+    figure, (row,) = _style.panels(1, 3, 4.5, 3.9, sharex=True)
     steps = np.maximum(data.step.values, 0.5)
-    for colour, amount in zip(
-        plt.cm.viridis(np.linspace(0, 0.85, data.sizes["amount"])), data.amount.values, strict=True
-    ):
-        row = data.sel(amount=amount)
-        panels[0].plot(steps, np.maximum(row.source_loss_mean, 1e-7), color=colour, label=f"amount {amount:.3g}")
-        panels[1].plot(steps, row.alignment_source_mean, color=colour)
-        panels[1].plot(steps, row.alignment_target_mean, ":", color=colour)
-    panels[0].set(yscale="log", ylabel="E (f − f_s)² / E f_s²", title="population loss on the source")
-    panels[0].legend(fontsize=9)
-    panels[1].plot([], [], "k-", label="with the source teacher's kernel")
-    panels[1].plot([], [], "k:", label="with the target teacher's kernel")
-    panels[1].axhline(1, color="0.7", lw=0.8)
-    panels[1].set(ylabel="cosine of kernels", title="learned kernel (claim: source → 1)")
-    panels[1].legend(fontsize=9)
+    shades = _style.shades(data.sizes["amount"])
+    for colour, amount in zip(shades, data.amount.values, strict=True):
+        one = data.sel(amount=amount)
+        row[0].plot(steps, np.maximum(one.source_loss_mean, FLOOR), color=colour)
+        row[1].plot(steps, one.alignment_source_mean, color=colour)
+        row[1].plot(steps, one.alignment_target_mean, ":", color=colour)
+    row[0].set(yscale="log", title="loss on the source")
+    row[0].set_ylabel(r"$\mathrm{E}(f - f_s)^2 / \mathrm{E} f_s^2$")
+    row[1].axhline(1, color="0.7", lw=0.8)
+    row[1].set(ylabel="cosine of kernels", title="learned kernel")
     middle = data.sizes["amount"] // 2
-    for colour, cutoff in zip(
-        plt.cm.plasma(np.linspace(0, 0.85, data.sizes["cutoff"])), data.cutoff.values, strict=True
-    ):
-        row = data.isel(amount=middle).sel(cutoff=cutoff)
-        panels[2].plot(steps, row.overlap_mean, color=colour, label=f"cut-off {cutoff:g}")
-    panels[2].set(ylabel="|P f_t|² / |f_t|²", title=f"overlap with the target, amount {data.amount.values[middle]:.3g}")
-    panels[2].legend(fontsize=9)
-    for panel in panels:
-        panel.set(xscale="log", xlabel="pretraining step (first point: start)")
-    figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances)")
-    return figure
+    cutoffs = plt.get_cmap("plasma")(np.linspace(0, 0.85, data.sizes["cutoff"]))
+    for colour, cutoff in zip(cutoffs, data.cutoff.values, strict=True):
+        row[2].plot(steps, data.isel(amount=middle).sel(cutoff=cutoff).overlap_mean, color=colour)
+    row[2].set_ylabel(r"$\|P f_t\|^2 / \|f_t\|^2$")
+    row[2].set_title(f"overlap with the target, amount {data.amount.values[middle]:.3g}")
+    for panel in row:
+        panel.set(xscale="log", xlabel="pretraining step")
+    handles = [
+        Line2D([], [], color=c, label=f"amount {a:.3g}") for c, a in zip(shades, data.amount.values, strict=True)
+    ]
+    handles += [Line2D([], [], color="k", ls=s, label=f"with the {n}'s kernel")
+                for s, n in (("-", "source teacher"), (":", "target teacher"))]  # fmt: skip
+    handles += [
+        Line2D([], [], color=c, label=f"cut-off {x:g}") for c, x in zip(cutoffs, data.cutoff.values, strict=True)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if _style.paper() else 5)
+    _style.heading(figure, data.attrs["title"])
+    return _style.caption(
+        figure,
+        f"Mean-field pretraining, mean of {data.sizes['instance']} instances ({data.attrs['title']}); the first point "
+        "is the start. Left: population loss on the source. Middle: cosine of the learned kernel with that of the "
+        "source teacher (full; the published claim is 1) and of the target teacher (dotted). Right: share of the "
+        "target inside the learned features, by the cut-off of their eigenvalues. Compare Figure 3 of the paper.",
+    )

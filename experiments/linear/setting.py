@@ -52,6 +52,11 @@ def setting(config: _schemas.LinearStudyConfig) -> LinearSetting:
             f"task.source_ratio = {task.source_ratio} leaves no source sample at task.dim = {task.dim}; it must be at "
             f"least {1 / task.dim:g}, or null for the population source."
         )
+    if config.engine is _schemas.Engine.flow and config.optimizer.momentum:
+        raise UserError(
+            f"optimizer.momentum = {config.optimizer.momentum} with engine=flow, which takes no steps; set it to 0, or "
+            "use engine=spectral or engine=full."
+        )
     return LinearSetting(
         dim=task.dim,
         depth=network.depth,

@@ -239,3 +239,17 @@ def optimal_ridge(setting: LinearSetting, gamma: np.ndarray) -> np.ndarray:
     if setting.covariance_exponent != 0:
         return np.full(gamma.shape, np.nan)
     return np.asarray(theory.optimal_ridge_risk(gamma, setting.noise_std, target_norm=setting.target_norm))
+
+
+def optimal_weight_decay(setting: LinearSetting, gamma: np.ndarray) -> np.ndarray:
+    """The weight decay that amounts to the best ridge for every n/d (isotropic inputs; NaN otherwise).
+
+    wd = 2 lambda |beta|^{2 - 2/L} at the best ridge lambda, where |beta|^2 = r^2 - R: the best estimate is a posterior
+    mean, which is orthogonal to its error on average.
+    """
+    if setting.covariance_exponent != 0:
+        return np.full(gamma.shape, np.nan)
+    norm = {"target_norm": setting.target_norm}
+    ridge = np.asarray(theory.optimal_ridge(gamma, setting.noise_std, **norm), float)
+    square = np.maximum(setting.target_norm**2 - optimal_ridge(setting, gamma), 0.0)
+    return np.where(square > 0, 2 * np.where(np.isfinite(ridge), ridge, 0.0) * square ** (1 - 1 / setting.depth), 0.0)

@@ -178,6 +178,7 @@ def _table(config: PredictorsConfig, data: xr.Dataset, families: dict, values: d
     data["rank_correlation_low"], data["rank_correlation_high"] = (dims, interval[:, 0]), (dims, interval[:, 1])
     padded = np.concatenate([theory, np.full((len(names) - len(theory), len(METHODS)), np.nan)])
     data["theory_rank_correlation"] = (("ensemble", "transfer"), padded)
+    data.attrs["findings"] = "\n".join(_short(names, table, data))
     data.attrs["tables"] = json.dumps({"rank_correlation": _as_json(names, table, interval)})
     data.attrs["notes"] = "\n".join(
         [
@@ -194,6 +195,27 @@ def _table(config: PredictorsConfig, data: xr.Dataset, families: dict, values: d
             f"{config.relu.num_nodes // 2} points. Scores see the target sample, distances the laws.",
         ]
     )
+
+
+def _short(names: list[str], table: np.ndarray, data: xr.Dataset) -> list[str]:
+    """What a terminal has room for: six sentences of one line."""
+    changes, found = len(data.attrs["sign_changes_limit"]), json.loads(data.attrs["claim_c"])
+    out = [
+        f"One pair of data sets: the sign of transfer changes {changes} times as n grows.",
+        f"KL orders transfer up to a right angle ({signed(found['measured [0, π/2]'])}), not beyond "
+        f"({signed(found['measured [0, π]'])}).",
+    ]
+    whole = np.all(np.isfinite(table), (1, 2))
+    kept = _rank_table.PROMISE[None, :, None] * table[whole]
+    short = list(MEASURES.values())
+    for j, method in enumerate(METHODS if whole.any() else ()):
+        mean = kept[:, :, j].mean(0)
+        top, first = int(np.argmax(mean)), int(np.argmax(mean[: len(DISTANCES)]))
+        out.append(
+            f"{_rank_table.WORDS[method]}: {short[top]} predicts best, mean rank correlation {signed(mean[top])}."
+        )
+        out.append(f"{_rank_table.WORDS[method]}: the best distance is {short[first]}, {signed(mean[first])}.")
+    return out
 
 
 def _as_json(names: list[str], table: np.ndarray, interval: np.ndarray) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from experiments.running import compose, console, files, folder, hosts, job, multirun, output
+from experiments.running import help as helps
 from experiments.running.signals import Stopped
 from experiments.running.study import Study, UserError, writable
 
@@ -27,6 +28,8 @@ def main(study: type[Study]) -> None:
     try:
         words = [word for word in sys.argv[1:] if not word.startswith("-")]
         compose.check(own, words)
+        if _told(own, words):
+            return
         if not any(word.startswith("-") for word in sys.argv[1:]):
             _preflight(own, words)
     except KNOWN as error:
@@ -44,6 +47,23 @@ def main(study: type[Study]) -> None:
     raise SystemExit(multirun.report(code if isinstance(code, int) else int(code is not None)))
 
 
+def _told(study: Study, words: list[str]) -> bool:
+    """Answer --presets, and --help KEY; whether that was asked."""
+    if "--presets" in sys.argv:
+        print(helps.presets(study.name))
+        return True
+    asked = [word for word in words if "=" not in word] if "--help" in sys.argv else []
+    if not asked:
+        return False
+    config = compose.composed(study, [word for word in words if "=" in word])
+    for key in asked:
+        found = helps.about_keys(study.Config, config, key)
+        if not found:
+            raise UserError(f"{study.name} has no key {key}; --help lists all of them.")
+        print(found)
+    return True
+
+
 def _preflight(study: Study, words: list[str]) -> None:
     """Refuse what cannot be carried out before Hydra writes anything."""
     composed = compose.composed(study, words)
@@ -54,7 +74,7 @@ def _preflight(study: Study, words: list[str]) -> None:
     if not config.plan and not (directory / "summary.json").exists():
         writable(directory)
         if config.store:
-            writable(request.store.directory)
+            writable(request.store.directory, "store")
 
 
 @dataclass(frozen=True)
@@ -72,7 +92,7 @@ class Job:
         words = list(hydra_config.overrides.task)
         command = " ".join(["python -m", f"experiments.{hydra_config.job.name}", *words])
         try:
-            typed = OmegaConf.to_object(config)
+            typed = compose.typed(self.study, config)
             job.run(self.study, typed, directory, command, lambda: folder.leave_configuration(directory, config, words))
         except KNOWN as error:
             console.fail(str(error))

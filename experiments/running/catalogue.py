@@ -11,7 +11,7 @@ import yaml
 from experiments.running.report import flat
 
 MARKS = ("summary.json", "status.json", ".hydra", "results.nc")  # any of them makes a folder a run
-HIDDEN = ("study", "figures", "force", "plan", "store", "shard", "checkpoint", "distributed", "quiet")
+HIDDEN = ("study", "figures", "force", "plan", "store", "shard", "checkpoint", "distributed", "quiet", "figure_style")
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-import tlx
 from experiments.running.files import read_bytes, write_bytes
-from experiments.running.unit_file import FORMAT
+from experiments.running.unit_file import FORMAT, VERSION
 
 DIGEST = 64  # hexadecimal characters of SHA-256 before the archive
 LABEL = "label"  # the archive's entry that says what it is of
@@ -64,7 +63,7 @@ class Journal:
 
 
 def _label(path: Path) -> dict[str, str | int]:
-    return {"unit": path.stem, "format": FORMAT, "tlx": tlx.__version__}
+    return {"unit": path.stem, "format": FORMAT, "tlx": VERSION}
 
 
 def _load(path: Path) -> tuple[dict[int, list[np.ndarray]], str]:

@@ -1,12 +1,14 @@
 """From a command's words to a configuration: what Hydra must know of a study, and misspellings answered in one line."""
 
 import hashlib
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,7 +28,7 @@ def register(study: Study) -> None:
     node = {
         "defaults": [*defaults, {"override hydra/job_logging": "disabled"}],
         "study": study.name,
-        "hydra": {"job": {"name": study.name}, "help": {"header": study.about}},
+        "hydra": {"job": {"name": study.name}, "help": {"header": _help.wrapped(" ".join(study.about.split()))}},
     }
     store.store(name=study.name, node=node)
     for name, resolver in {
@@ -45,14 +47,17 @@ def composed(study: Study, words: list[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             return compose(study.name, overrides=words, return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(_explain(study, words, error)) from None
 
 
 def typed(study: Study, config: DictConfig) -> Any:
     """A composed configuration as the study's dataclass, without Hydra's part."""
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(study.Config), own))
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(study.Config), own))
+    except OmegaConfBaseException as error:
+        raise UserError(_explain(study, [], error)) from None
 
 
 def check(study: Study, words: list[str]) -> None:
@@ -98,8 +103,20 @@ def _explain(study: Study, words: list[str], error: Exception) -> str:
             close = get_close_matches(wrong, keys, 1, 0.6)
             hint = f"Did you mean {close[0]}?" if close else f"--help lists the keys of {study.name}."
             return f"{study.name} has no key {wrong}. {hint}"
-    blamed = [f"{word}: " for word in words if word.partition("=")[2] and word.partition("=")[2] in str(error)][:1]
-    return " ".join([*blamed, *kept]) if not any(b.strip(": ") in " ".join(kept) for b in blamed) else " ".join(kept)
+        if line.startswith("Key '"):
+            return f"{study.name} has no key {line.split(chr(39))[1]}. --help lists those that it has."
+    said = " ".join(kept) or type(error).__name__
+    return said if any(word in said for word in words) else " ".join([*_unreadable(words), said])
+
+
+def _unreadable(words: list[str]) -> list[str]:
+    """The first word that Hydra's grammar does not take, for a message that does not name it."""
+    for word in words:
+        try:
+            OverridesParser.create().parse_override(word)
+        except (HydraException, ValueError):
+            return [f"{word}:"]
+    return []
 
 
 def _keys(node: DictConfig, prefix: str = "") -> list[str]:
@@ -111,6 +128,12 @@ def _keys(node: DictConfig, prefix: str = "") -> list[str]:
 
 
 def slug(overrides: str) -> str:
-    """A directory name from a command's overrides: readable, and hashed where it would be too long."""
-    text = "".join(c if c.isalnum() or c in "=._,-" else "-" for c in overrides.replace("experiment=", "")) or "default"
+    """A directory name from a command's overrides: preset first, then what is changed; hashed where it is too long.
+
+    The order in which a command gives its keys makes no other name.
+    """
+    words = sorted(re.split(r",(?=[\w.+~/@]+=)", overrides)) if overrides else []
+    words.sort(key=lambda word: not word.startswith("experiment="))
+    shown = ",".join(words).replace("experiment=", "")
+    text = "".join(c if c.isalnum() or c in "=._,-" else "-" for c in shown) or "default"
     return text if len(text) <= 80 else f"{text[:64]}-{hashlib.sha256(overrides.encode()).hexdigest()[:12]}"

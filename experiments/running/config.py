@@ -12,6 +12,13 @@ class Precision(Enum):
     float64 = "float64"
 
 
+class FigureStyle(Enum):
+    """talk: large, settings above; paper: as wide as one or two columns, settings in the caption alone."""
+
+    talk = "talk"
+    paper = "paper"
+
+
 @dataclass
 class EnsembleConfig:
     """How much is averaged, and how it is laid out. Only num_instances is science; the rest changes no number."""
@@ -50,21 +57,35 @@ class DistributedConfig:
 
 
 @dataclass
+class CacheConfig:
+    """Compiled programs kept between runs, so that only the first run of a study compiles."""
+
+    enabled: bool = True  # false: nothing is kept; JAX_COMPILATION_CACHE_DIR in the environment has JAX keep its own
+    directory: str | None = None  # shared by all processes; null: `tlx` in the user's cache folder
+    local: str | None = None  # where each process keeps its own copies; null: the system's temporary folder
+    max_gb: float = 0.5  # of the directory; the oldest entries go first
+
+
+@dataclass
 class StudyConfig:
     """What every study has."""
 
     # changes no number, and is not part of a unit's identity; the grid is part of it, axis value by axis value
     STEERING: ClassVar[tuple[str, ...]] = (
-        *("grid", "ensemble", "figures", "force", "plan", "store", "shard", "checkpoint", "distributed"),
+        *("grid", "ensemble", "figures", "figure_style", "quiet", "force", "plan", "store", "shard", "checkpoint"),
+        *("distributed", "cache"),
     )
 
     study: str = ""
     seed: int = 0  # of every random draw
     precision: Precision = Precision.float32
     figures: list[str] | None = None  # null: all of the study's figures
+    figure_style: FigureStyle = FigureStyle.talk
+    quiet: bool = False  # say nothing but errors
     force: bool = False  # compute again even what is already there, beside it, and replace it at the end
     plan: bool = False  # say what would be computed, what it takes and what is done; compute nothing
     store: str | None = None  # directory of the units, which jobs may share; null: `units` in the output directory
     shard: ShardConfig = field(default_factory=ShardConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     distributed: DistributedConfig = field(default_factory=DistributedConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)

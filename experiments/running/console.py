@@ -1,6 +1,7 @@
 """What a user sees in the terminal: progress, the closing table, and errors in one message."""
 
 import contextlib
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,20 +9,22 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
-from rich.table import Table
+from scipy import special
 
 from experiments.running.output import Stream
+from tlx.train import Status
 
-STATUS_NAMES = {-1: "missing", 0: "converged", 1: "max_steps", 2: "diverged", 3: "non_finite"}
+STATUS_NAMES = {-1: "missing"} | {int(status): status.label for status in Status}
 PLAIN_SECONDS = 5.0  # between two progress lines where there is no terminal
+FINDINGS = 6  # lines of findings in the terminal; all of them are in the report
+FEW = 10  # instances below which a table says that they are few
+WORST = 5  # cells listed of each protocol
 
 _stdout, _stderr = Stream("stdout"), Stream("stderr")
 
-WIDTH = None if _stdout.isatty() else 130  # no terminal, no wrapping of tables
-
-_out = Console(highlight=False, width=WIDTH, file=_stdout)
+_out = Console(highlight=False, file=_stdout)
 
 
 @contextlib.contextmanager
@@ -34,9 +37,14 @@ def silent(quiet: bool = True) -> Iterator[None]:
         _out.quiet = before
 
 
-def say(text: str) -> None:
-    """One line."""
-    _out.print(text, markup=False, soft_wrap=True)
+def say(text: str, indent: str = "") -> None:
+    """One line; on a terminal it is wrapped between words, and words (paths, commands) stay whole."""
+    for line in text.split("\n"):
+        if _stdout.isatty() and len(line) > _out.width:
+            line = textwrap.fill(
+                line, _out.width, subsequent_indent=indent or "  ", break_long_words=False, break_on_hyphens=False
+            )
+        _out.print(line, markup=False, soft_wrap=True)
 
 
 def fail(text: str) -> None:
@@ -51,7 +59,10 @@ def header(study: str, directory: Path, every: Sequence[Any], todo: Sequence[Any
 
 
 class Progress:
-    """A bar with rate and time left on a terminal, plain lines elsewhere."""
+    """A bar with time, rate and time left on a terminal, plain lines elsewhere; until a run is done, what it waits for.
+
+    A rate is shown from the first finished run on.
+    """
 
     def __init__(self, title: str) -> None:
         self.title = title
@@ -62,8 +73,14 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         if _stdout.isatty():
-            rate = TextColumn("{task.fields[rate]}")
-            columns = (TextColumn(self.title), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+            columns = (
+                TextColumn(self.title),
+                BarColumn(20),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(compact=True),
+            )
             self.bar = RichProgress(*columns, console=_out)
             self.bar.start()
             self.task = self.bar.add_task(self.title, total=None, rate="compiling")
@@ -78,27 +95,45 @@ class Progress:
         now = time.perf_counter()
         rate = done / max(now - self.begin, 1e-9)
         if self.bar is not None:
-            self.bar.update(self.task, completed=done, total=total, rate=f"{rate:.0f} runs/s")
-        elif now - self.said > PLAIN_SECONDS:
+            self.bar.update(self.task, completed=done, total=total, rate=f"{rate:.3g} runs/s" if done else "compiling")
+        elif done and now - self.said > PLAIN_SECONDS:
             self.said = now
-            say(f"{self.title}: {done}/{total} runs, {rate:.0f} runs/s, {(total - done) / max(rate, 1e-9):.0f} s left")
+            say(f"{self.title}: {done}/{total} runs, {rate:.3g} runs/s, {(total - done) / rate:.0f} s left")
+
+
+def small_sample(z: np.ndarray, instances: int) -> np.ndarray:
+    """Distances in estimated standard errors as the normal deviate that is as unlikely.
+
+    An error that is itself estimated from few instances is often far too small: with four, |z| > 5 comes by chance
+    once in 65 cells. Student's t with instances - 1 degrees of freedom knows that; many instances change nothing.
+    """
+    if instances < 2:
+        return np.full(np.shape(z), np.nan)
+    tail = special.stdtr(instances - 1, -np.abs(z))
+    return np.sign(z) * -special.ndtri(np.maximum(tail, 1e-300))
 
 
 def facts(verdict: Any) -> dict[str, Any]:
-    """The distance from theory of one method, as numbers."""
-    z = np.abs(verdict.z)
-    compared = np.isfinite(z)
+    """The distance from theory of one protocol, as numbers; z for the number of instances (see `small_sample`)."""
+    z = small_sample(np.asarray(verdict.z, float), verdict.instances)
+    size = np.abs(z)
+    compared = np.isfinite(size)
     if not compared.any():
         return {"cells": 0, "instances": verdict.instances}
-    worst = tuple(int(i) for i in np.unravel_index(np.nanargmax(np.where(compared, z, -1.0)), z.shape))
+    order = np.argsort(np.where(compared, -size, np.inf), axis=None)[: min(WORST, int(compared.sum()))]
+    cells = [tuple(int(i) for i in np.unravel_index(flat, z.shape)) for flat in order]
+    few = f"few instances: by Student's t, {verdict.instances - 1} degrees of freedom"
     return {
         "cells": int(compared.sum()),
         "instances": verdict.instances,
-        "worst_z": float(verdict.z[worst]),
-        "worst_cell": verdict.cell(worst),
-        "typical_z": float(np.median(z[compared])),
-        "within_3": float(np.mean(z[compared] <= 3)),
-        "beyond_5": int(np.sum(z[compared] > 5)),
+        "worst_z": float(z[cells[0]]),
+        "worst_in_standard_errors": float(np.asarray(verdict.z)[cells[0]]),
+        "worst_cell": verdict.cell(cells[0]),
+        "worst_cells": [{"cell": verdict.cell(at), "z": float(z[at])} for at in cells],
+        "typical_z": float(np.median(size[compared])),
+        "within_3": float(np.mean(size[compared] <= 3)),
+        "beyond_5": int(np.sum(size[compared] > 5)),
+        **({"remark": few} if verdict.instances < FEW else {}),
     }
 
 
@@ -108,31 +143,50 @@ def count(codes: np.ndarray) -> dict[str, int]:
     return {STATUS_NAMES.get(int(v), str(v)): int(c) for v, c in zip(values, counts, strict=True)}
 
 
-def closing(verdicts: Sequence[Any], statuses: dict[str, np.ndarray], outcome: Any, notes: str) -> None:
-    """The closing table: distance from theory in standard errors, and lanes by status."""
-    table = Table(title="distance from theory, in standard errors (se)")
-    for column in ("protocol", "cells", "instances", "typical |z|", "within 3 se", "worst z", "worst cell"):
-        table.add_column(column, justify="left" if column in ("protocol", "worst cell") else "right")
-    for verdict in verdicts:
-        f = facts(verdict)
-        if f["cells"] == 0:
-            table.add_row(verdict.method, "0", str(verdict.instances), "-", "-", "-", "no cell to compare")
-            continue
-        row = (f"{f['typical_z']:.2f}", f"{100 * f['within_3']:.1f} %", f"{f['worst_z']:+.2f}", f["worst_cell"])
-        table.add_row(verdict.method, str(f["cells"]), str(verdict.instances), *row)
-    if verdicts:
-        _out.print(table)
-    lanes = Table(title="training runs by status")
-    lanes.add_column("protocol")
-    names = [n for n in STATUS_NAMES.values() if any(n in count(codes) for codes in statuses.values())]
-    for name in names:
-        lanes.add_column(name, justify="right")
-    for method, codes in statuses.items():
-        lanes.add_row(method, *(str(count(codes).get(name, 0)) for name in names))
-    _out.print(lanes)
-    if notes:
-        say(notes)
-    if outcome.lanes:
-        say(
-            f"{outcome.lanes} training runs in {outcome.seconds:.1f} s ({outcome.lanes / outcome.seconds:.0f} a second)"
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as what they hold, the first to the left: no word is ever cut."""
+    if not rows:
+        return
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         )
+        for row in (head, *rows)
+    ]
+    _out.print("\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]]), markup=False, soft_wrap=True)
+
+
+def closing(
+    verdicts: Sequence[Any], statuses: dict[str, np.ndarray], outcome: Any, notes: str, findings: Sequence[str] = ()
+) -> None:
+    """The closing table: distance from theory in standard errors, lanes by status, and what was found."""
+    found = {verdict.method: facts(verdict) for verdict in verdicts}
+    compared = {name: f for name, f in found.items() if f["cells"]}
+    rows = [
+        (name, str(f["cells"]), str(f["instances"]), f"{f['typical_z']:.2f}", f"{100 * f['within_3']:.1f} %",
+         f"{f['worst_z']:+.2f}")
+        for name, f in compared.items()
+    ]  # fmt: skip
+    rows += [(name, "0", str(f["instances"]), "-", "-", "-") for name, f in found.items() if not f["cells"]]
+    table("distance from theory, z in standard errors", ("", "cells", "inst.", "typ. |z|", "|z| < 3", "worst z"), rows)
+    for name, f in compared.items():
+        say(f"worst of {name}: {f['worst_cell']}")
+    if any(f.get("remark") for f in compared.values()):
+        say("few instances: z allows for errors being estimated (Student's t); the raw ones are in results.nc")
+    counts = {name: count(codes) for name, codes in statuses.items()}
+    names = [name for name in STATUS_NAMES.values() if any(name in one for one in counts.values())]
+    lanes = [(protocol, *(str(one.get(name, 0)) for name in names)) for protocol, one in counts.items()]
+    table("training runs by status", ("", *names), lanes)
+    _findings(list(findings) or [line for line in notes.splitlines() if line.strip()])
+    if outcome.lanes:
+        rate = outcome.lanes / max(outcome.seconds, 1e-9)
+        say(f"{outcome.lanes} training runs in {outcome.seconds:.1f} s ({rate:.3g} a second)")
+
+
+def _findings(lines: Sequence[str]) -> None:
+    """The first few; the report has them all."""
+    for line in lines[:FINDINGS]:
+        say(line)
+    if len(lines) > FINDINGS:
+        say(f"... and {len(lines) - FINDINGS} more findings in report.html")

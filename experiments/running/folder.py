@@ -50,6 +50,7 @@ def enter(directory: Path, identity: str, begin: Callable[[], Any]) -> None:
 def leave_configuration(directory: Path, config: DictConfig, words: list[str]) -> None:
     """The files by which a run is known for what it is, where Hydra would leave them."""
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    OmegaConf.resolve(own)
     files.make_directory(directory / ".hydra")
     for name, content in (("config", own), ("overrides", OmegaConf.create(words))):
         files.write_bytes(directory / f".hydra/{name}.yaml", OmegaConf.to_yaml(content).encode())

@@ -6,6 +6,7 @@ Meanings are read off the schemas (the docstring of a group, the comment beside 
 import dataclasses
 import inspect
 import re
+import textwrap
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,24 @@ from omegaconf.errors import OmegaConfBaseException
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 GROUPS = ("task", "network", "optimizer", "pretraining", "device")  # of named options, beside the presets
-WIDTH = 44  # of the column of keys and values
+COLUMNS = 80  # of the whole text
+WIDTH = 38  # of the column of keys and values
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Text of at most 80 columns, words whole."""
+    options = {"subsequent_indent": indent, "break_long_words": False, "break_on_hyphens": False}
+    return "\n".join(textwrap.fill(line, COLUMNS, initial_indent=indent, **options) for line in text.splitlines())
+
+
+def entry(word: str, about: str) -> str:
+    """A word and what it is about beside it, wrapped; below it where the word is long."""
+    if not about:
+        return f"  {word}"
+    lines = textwrap.wrap(about, COLUMNS - WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    head = f"  {word:{WIDTH - 2}s}  "
+    first = f"{head}{lines[0]}" if len(word) <= WIDTH - 2 else f"  {word} \n{' ' * (WIDTH + 2)}{lines[0]}"
+    return "\n".join([first, *(f"{' ' * (WIDTH + 2)}{line}" for line in lines[1:])])
 
 
 def preset_names(study: str) -> list[str]:
@@ -25,7 +43,7 @@ def preset_names(study: str) -> list[str]:
 
 def presets(study: str) -> str:
     """The presets of a study, one a line, with the comment at the head of each."""
-    lines = [f"  experiment={name:27s} {purpose('experiment', name)}" for name in preset_names(study)]
+    lines = [entry(f"experiment={name}", purpose("experiment", name)) for name in preset_names(study)]
     return "\n".join(lines) or "  none: the defaults are the study"
 
 
@@ -66,12 +84,21 @@ def options(schema: type) -> str:
     """The options that a study takes, one a line, with the comment at the head of each."""
     found = [(group, path.stem) for group in groups(schema) for path in sorted((CONF / group).glob("*.yaml"))]
     kept = [(f"{group}={name}", purpose(group, name)) for group, name in found if takes(schema, group, name)]
-    return "\n".join(f"  {choice:37s} {about}" for choice, about in kept)
+    return "\n".join(entry(choice, about) for choice, about in kept)
 
 
 def keys(schema: type, config: DictConfig) -> str:
     """Every key of a schema, with its present value and what it means."""
     return "\n".join(_keys(schema, config, ""))
+
+
+def about_keys(schema: type, config: DictConfig, asked: str) -> str:
+    """The entries of the keys whose name, or a part of it, is `asked`; of those that hold it where none is."""
+    entries = [one for one in re.split(r"\n(?=  \S)", keys(schema, config)) if " = " in one]
+    names = [one.split(" = ")[0].strip() for one in entries]
+    exact = [i for i, name in enumerate(names) if name == asked or asked in name.split(".")]
+    chosen = exact or [i for i, name in enumerate(names) if asked in name]
+    return "\n".join(re.split(r"\n\n", "  " + entries[i].strip())[0] for i in chosen)
 
 
 def _keys(schema: type, config: DictConfig, prefix: str) -> list[str]:
@@ -83,12 +110,16 @@ def _keys(schema: type, config: DictConfig, prefix: str) -> list[str]:
         kind = OmegaConf.get_type(config, field.name)
         if dataclasses.is_dataclass(kind):
             about = inspect.getdoc(kind).splitlines()[0]
-            groups += ["", f"{field.name}: {about}", *_keys(kind, config[field.name], f"{prefix}{field.name}.")]
+            groups += [
+                "",
+                wrapped(f"{field.name}: {about}"),
+                *_keys(kind, config[field.name], f"{prefix}{field.name}."),
+            ]
         else:
-            assignment = f"  {prefix}{field.name} = {_value(config[field.name])}"
+            assignment = f"{prefix}{field.name} = {_value(config[field.name])}"
             choices = f"{' | '.join(o.value for o in kind)}. {inspect.getdoc(kind)}" if _is_enum(kind) else ""
             meaning = choices or meanings.get(field.name, "")
-            plain.append(f"{assignment:{WIDTH}s}  {meaning}".rstrip())
+            plain.append(entry(assignment, meaning))
     return plain + groups
 
 

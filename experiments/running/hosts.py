@@ -18,6 +18,7 @@ import jax
 from jax._src import distributed as _jax_distributed  # the store has no public name
 
 from experiments.running.signals import end
+from experiments.running.study import UserError
 
 DISMISSED = -1
 LOOK_SECONDS = 0.5
@@ -128,12 +129,15 @@ def start(config: Any) -> None:
     if not config.enabled:
         return
     if not jax.distributed.is_initialized():
-        jax.distributed.initialize(
-            coordinator_address=config.coordinator,
-            num_processes=config.num_processes,
-            process_id=config.process_id,
-            local_device_ids=local_devices(config.local_device_ids),
-        )
+        try:
+            jax.distributed.initialize(
+                coordinator_address=config.coordinator,
+                num_processes=config.num_processes,
+                process_id=config.process_id,
+                local_device_ids=local_devices(config.local_device_ids),
+            )
+        except (ValueError, TypeError, RuntimeError) as error:
+            raise UserError(f"distributed.enabled=true: {' '.join(str(error).split())}") from error
     if jax.process_count() > 1:
         if not _links:
             _links.append(Link(_jax_distributed.global_state.client, jax.process_index(), jax.process_count()))

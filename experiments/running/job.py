@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.running import compute, console, files, folder, forecast, hosts, results, signals
+from experiments.running import bounds, compute, console, files, folder, forecast, hosts, results, signals
 from experiments.running import study as studies
 from experiments.running.following import follow
 from experiments.running.start import start_jax
-from experiments.running.status import Status
+from experiments.running.status import Status, standing
 from experiments.running.store import FORMAT, StoreError, Units, version
 from experiments.running.study import Study, Unit, UserError
 
@@ -44,11 +44,15 @@ def check(study: Study, config: Any, directory: Path) -> Request:
     """
     if config.study != study.name:
         raise UserError(f"this preset belongs to experiments.{config.study}, not experiments.{study.name}; run that.")
+    bounds.check(config)
     start_jax(config)
     try:
+        bounds.check_size({name: len(values) for name, values in study.axes(config).items()})
         every = studies.units(study, config)
-    except (ValueError, TypeError) as error:
-        raise UserError(str(error)) from error
+    except UserError:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(bounds.by_key(" ".join(str(error).split()), config)) from error
     mine = studies.shard(config, every)
     figures = results.chosen_figures(study, config)
     store = Units(Path(config.store) if config.store else directory / "units")
@@ -63,6 +67,11 @@ def run(study: Study, config: Any, directory: Path, command: str = "", begin: Ca
 
     `begin` is called when every check is passed and something will be computed.
     """
+    with console.silent(config.quiet):
+        return _whole(study, config, directory, command, begin)
+
+
+def _whole(study: Study, config: Any, directory: Path, command: str, begin: Callable[[], None] | None) -> Path:
     hosts.start(config.distributed)
     with hosts.dismissing():
         request = check(study, config, directory)
@@ -81,47 +90,60 @@ def _run(request: Request, command: str, begin: Callable[[], None] | None) -> No
     path = directory / ("status.json" if config.shard.count == 1 else f"status-{config.shard.index}.json")
     todo, target = _todo(config, request.store, mine)
     console.header(request.study.name, directory, mine, todo)
-    if not todo and results.complete(directory, request.figures):
-        console.say(f"already complete: {directory / 'results.nc'} (force=true computes it again)")
-        with contextlib.suppress(OSError):
-            os.utime(path)  # a multirun counts the jobs of its time
-        return
     facts = {"study": request.study.name, "units": len(mine), "computed": 0, "failed": {}, "command": command}
     status = Status(path, **facts, identity=request.identity)
+    if not todo and results.complete(directory, request.figures):
+        console.say(f"already complete: {directory / 'results.nc'} (force=true computes it again)")
+        _confirm(status)
+        return
 
     def first() -> None:
         status.set("starting")
         if begin is not None:
             begin()
 
-    folder.enter(directory, request.identity, first)
     with _told(status):
+        folder.enter(directory, request.identity, first)
         outcome = _compute(request, (todo, target), status)
         _results(request, command, outcome, target, status)
 
 
+def _confirm(status: Status) -> None:
+    """The status of a job that was complete before: renewed, for a multirun counts the jobs of its time."""
+    with contextlib.suppress(OSError):
+        if standing(status.path).get("state") == "finished":
+            os.utime(status.path)
+        else:  # killed after its last result
+            status.set("finished")
+            (status.path.parent / "traceback.txt").unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _told(status: Status) -> Iterator[None]:
-    """Whatever ends the work, the status file says so, and how."""
+    """Whatever ends the work, the status file says so, and how; but not if the directory was refused."""
     note = status.path.parent / "traceback.txt"
     try:
         with signals.interruptible():
             yield
-    except UnitsFailed:
-        status.set("failed in part")
-        raise
-    except (signals.Stopped, KeyboardInterrupt) as stopped:
-        status.set(f"stopped by {stopped or 'SIGINT'}")
-        raise
     except BaseException as error:
-        status.set("failed", error=f"{type(error).__name__}: {error}")
-        with contextlib.suppress(StoreError):
-            files.write_bytes(note, "".join(traceback.format_exception(error)).encode())
+        if status.facts["state"]:
+            _tell(status, error, note)
         raise
     if status.facts["state"] == "drawing":
         status.set("finished")
     with contextlib.suppress(OSError):
         note.unlink(missing_ok=True)
+
+
+def _tell(status: Status, error: BaseException, note: Path) -> None:
+    if isinstance(error, UnitsFailed):
+        status.set("failed in part")
+    elif isinstance(error, signals.Stopped | KeyboardInterrupt):
+        status.set(f"stopped by {str(error) or 'SIGINT'}")
+    else:
+        status.set("failed", error=f"{type(error).__name__}: {error}")
+        with contextlib.suppress(StoreError):
+            files.write_bytes(note, "".join(traceback.format_exception(error)).encode())
 
 
 def _results(request: Request, command: str, outcome: compute.Outcome, target: Units, status: Status) -> None:
@@ -130,6 +152,8 @@ def _results(request: Request, command: str, outcome: compute.Outcome, target: U
     status.set("drawing", computed=outcome.computed, failed=outcome.failed)
     if target is not store and not outcome.failed:
         target.move_to(store, [unit.name for unit in request.mine])
+    if len(outcome.failed) == len(request.every):
+        raise UnitsFailed(_failures(target, outcome))
     data, missing = studies.gather(study, config, [store], request.every)
     if missing and not outcome.failed:
         console.say(
@@ -152,6 +176,7 @@ def _todo(config: Any, store: Units, mine: list[Unit]) -> tuple[list[Unit], Unit
         beside.settle(store)
     target = beside if config.force else store
     states = {unit.name: target.state(unit.name) for unit in mine}
+    target.tidy({name for name, state in states.items() if state.receipt})
     old = Counter(version(s.receipt) for s in states.values() if s.receipt and s.receipt["format"] != FORMAT)
     for written, count in old.items():
         console.say(f"{count} finished units are of {written}, and are read")
@@ -184,4 +209,4 @@ def _compute(request: Request, work: tuple[list[Unit], Units], status: Status) -
 
 def _failures(store: Units, outcome: compute.Outcome) -> str:
     lines = [f"  {name} ({line}): {store.beside(name, 'failed')}" for name, line in outcome.failed.items()]
-    return "\n".join([f"{len(lines)} unit(s) failed, the others are finished; tracebacks:", *lines])
+    return "\n".join([f"{len(lines)} unit(s) failed; those that did not are kept. Tracebacks:", *lines])

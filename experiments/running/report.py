@@ -10,7 +10,8 @@ from typing import Any
 from experiments.running import page
 
 MAX_BYTES = 3_000_000  # of the whole page; the pictures share what the text leaves
-NO_NEWS = ("study", "figures", "force", "plan", "store", "shard", "checkpoint", "distributed", "quiet")
+NAMED = 6  # changed settings in a run's name
+NO_NEWS = ("study", "figures", "force", "plan", "store", "shard", "checkpoint", "distributed", "quiet", "figure_style")
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -49,6 +50,7 @@ def render(directory: Path, summary: dict[str, Any]) -> str:
     question = summary.get("question") or summary["study"].replace("_", " ")
     parts = [
         f"<h1>{page.text(question)}</h1>",
+        f"<p><strong>{page.text(name(summary))}</strong></p>",
         f'<p class="soft">{page.text(_subtitle(summary))}</p>',
         f"<p><code>{page.text(summary.get('command') or 'from Python')}</code></p>",
         _settings(summary),
@@ -59,7 +61,15 @@ def render(directory: Path, summary: dict[str, Any]) -> str:
         _again(summary),
         _origin(summary),
     ]
-    return page.document(f"{summary['study']}: {question}", "\n".join(part for part in parts if part))
+    return page.document(name(summary), "\n".join(part for part in parts if part))
+
+
+def name(summary: dict[str, Any]) -> str:
+    """What a run is called: its study, and what it changes, so that two runs are told apart by their names."""
+    study = summary["study"].replace("_", " ")
+    changes = [f"{key.rpartition('.')[2]} = {_short(now)}" for key, (now, _) in (summary.get("changed") or {}).items()]
+    more = f", and {len(changes) - NAMED} more" if len(changes) > NAMED else ""
+    return f"{study}: {', '.join(changes[:NAMED])}{more}" if changes else f"{study}: all settings at their defaults"
 
 
 def _subtitle(summary: dict[str, Any]) -> str:
@@ -96,8 +106,8 @@ def _distances(summary: dict[str, Any]) -> str:
         share, worst = f"{100 * f['within_3']:.1f} %", f"{f['worst_z']:+.2f}"
         rows.append((name, f["cells"], f["instances"], f"{f['typical_z']:.2f}", share, worst, f["worst_cell"], few))
     about = (
-        "z = (mean of the trained networks − theory) / standard error over instances. By chance alone 99.7 % of "
-        "independent cells lie within 3."
+        "z = (mean of the trained networks − theory) / standard error over instances, as the normal deviate that is as "
+        "unlikely where instances are few (Student's t). By chance alone 99.7 % of independent cells lie within 3."
     )
     return (
         f"<h2>Distance from theory, in standard errors</h2>{page.table(head, rows, range(1, 6))}"

@@ -28,15 +28,16 @@ def chosen_figures(study: Study, config: Any) -> list[str]:
 
 
 def complete(directory: Path, figures: list[str]) -> bool:
-    """Whether results.nc, summary.json and the chosen figures are all there and whole."""
+    """Whether results.nc, summary.json, report.html and the chosen figures are all there and whole."""
     try:
         summary = _files.read_json(directory / "summary.json")
         content = _files.read_bytes(directory / "results.nc")
         written = [str(file) for file in summary["files"]]
+        undrawn = [str(name) for name in summary.get("undrawn", [])]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    drawn = all(any(file.startswith(f"{figure}.") for file in written) for figure in figures)
-    present = all((directory / file).exists() for file in written)
+    drawn = all(figure in undrawn or any(file.startswith(f"{figure}.") for file in written) for figure in figures)
+    present = all((directory / file).exists() for file in (*written, "report.html"))
     same = summary.get("results_sha256") == hashlib.sha256(content).hexdigest()
     return same and drawn and present and not summary.get("missing")
 
@@ -79,9 +80,23 @@ def _changed(study: Study, config: Any) -> dict[str, Any]:
     return _report.changed(_study.plain(config), _study.plain(study.Config()))
 
 
-def _caption(figure: Any) -> str:
-    """What a figure's function says of it."""
-    return (figure.__doc__ or "").strip().splitlines()[0] if figure.__doc__ else ""
+def _draw(
+    study: Study, data: Any, directory: Path, chosen: list[str], style: str, in_part: bool
+) -> tuple[list[str], dict[str, str], list[str]]:
+    """Draw the chosen figures; their files, their captions (the label that a figure carries) by name, and those that
+    cannot be drawn of what is left (`in_part`: cells are missing, or runs failed)."""
+    files, captions, undrawn = [], {}, []
+    for name in chosen:
+        try:
+            figure = study.figures[name](data.assign_attrs(figure_style=style))
+            captions[name] = str(figure.get_label())
+            files += save(figure, directory, name)
+        except Exception as error:
+            if not in_part:
+                raise
+            undrawn.append(name)
+            _console.fail(f"figure {name} cannot be drawn of what is left ({type(error).__name__}: {error})")
+    return files, captions, undrawn
 
 
 def finish(
@@ -90,39 +105,40 @@ def finish(
     """results.nc, figures and summary.json from an assembled data set, and the closing table."""
     attributes = {**provenance(config), **attributes, "study": study.name}
     missing = data.attrs.get("missing", "").splitlines()
+    findings = data.attrs.get("findings", "").splitlines()
     checksum = _study.write_results(directory, data, attributes)
     verdicts = study.verdicts(data)
     statuses = study.statuses(data)
+    failed = any(bool(np.any(codes >= 2)) for codes in statuses.values())  # those that diverged, in no mean
     begin = time.perf_counter()
-    files = []
-    for name in chosen:
-        try:
-            files += save(study.figures[name](data), directory, name)
-        except Exception as error:
-            if not missing:
-                raise
-            _console.fail(f"figure {name} cannot be drawn with cells missing ({type(error).__name__}: {error})")
+    files, captions, undrawn = _draw(study, data, directory, chosen, config.figure_style.value, bool(missing) or failed)
     drawing = time.perf_counter() - begin
+    for name, text in study.exports(config, data).items():
+        _files.write_bytes(directory / name, text.encode())
+        files.append(name)
     summary = {
         **attributes,
         "config": _study.plain(config),
         "question": study.question,
         "title": data.attrs.get("title", ""),
         "changed": _changed(study, config),
-        "captions": {name: _caption(study.figures[name]) for name in chosen},
+        "captions": captions,
         "protocols": {v.method: _console.facts(v) for v in verdicts},
         "lanes_by_status": {method: _console.count(codes) for method, codes in statuses.items()},
         "seconds": {"compute": round(outcome.seconds, 3), "figures": round(drawing, 3)},
         "training_runs": outcome.lanes,
+        "findings": findings,
         "notes": data.attrs.get("notes", ""),
         "tables": json.loads(data.attrs.get("tables", "{}")),
         "missing": missing,
         "results_sha256": checksum,
         "files": ["results.nc", *files],
+        "undrawn": undrawn,
     }
     _files.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_files.plain).encode())
     _report.write(directory, _files)
-    _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""))
+    _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""), findings)
     if missing:
         _console.say(f"{len(missing)} units are missing, and with them their cells:\n  " + "\n  ".join(missing[:20]))
     _console.say(f"results and figures: {directory}")
+    _console.say(f"open in a browser: {(directory / 'report.html').resolve()}")

@@ -44,9 +44,10 @@ class Status:
         except StoreError:
             if state in LIVE:
                 raise
-        if state not in LIVE:
-            self._over.set()
-        elif not self._thread.is_alive():
+        finally:
+            if state not in LIVE:
+                self._over.set()
+        if state in LIVE and not self._thread.is_alive():
             self._thread.start()
 
     def progress(self, done: int, total: int) -> None:

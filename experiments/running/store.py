@@ -22,8 +22,8 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-import tlx
 from experiments.running import legacy, unit_file
+from experiments.running.claims import holder, is_stale
 from experiments.running.files import StoreError as StoreError
 from experiments.running.files import make_directory as make_directory
 from experiments.running.files import plain as _plain
@@ -32,6 +32,7 @@ from experiments.running.files import unwritable as unwritable
 from experiments.running.files import write_bytes as write_bytes
 from experiments.running.files import write_json as write_json
 from experiments.running.unit_file import FORMAT as FORMAT
+from experiments.running.unit_file import VERSION
 from experiments.running.unit_file import Arrays as Arrays
 
 NUMBERS = 1  # raise it when the same configuration means other numbers: older units are then not found again
@@ -137,7 +138,7 @@ class Units:
             ValueError: an array does not fill the axes of the receipt.
         """
         make_directory(self.directory)
-        identity = {"unit": name, "study": receipt["study"], "format": FORMAT, "tlx": tlx.__version__}
+        identity = {"unit": name, "study": receipt["study"], "format": FORMAT, "tlx": VERSION}
         identity["axes"] = json.loads(json.dumps(receipt["axes"], default=_plain))
         for key, (dims, values) in arrays.items():
             wrong = unit_file.misfit(key, dims, values.shape, identity["axes"])
@@ -158,6 +159,16 @@ class Units:
             raise StoreError(f"unit {name} in {self.directory} {state.fault or 'is missing'}; run its study again.")
         return unit_file.decode(content)
 
+    def tidy(self, finished: Collection[str]) -> None:
+        """Remove what a kill left beside finished units: what was saved, why they failed, who was at them."""
+        with contextlib.suppress(OSError):
+            for path in self.directory.iterdir():
+                left = path.suffix in (".partial", ".failed") or (
+                    path.suffix == ".claim" and is_stale(path, holder(path) or {})
+                )
+                if left and path.stem in finished:
+                    path.unlink(missing_ok=True)
+
     def other_versions(self, known: Collection[str]) -> dict[str, int]:
         """How many units of which other versions lie here under names not in `known`."""
         found: Counter[str] = Counter()
@@ -165,7 +176,7 @@ class Units:
             if path.stem not in known:
                 with contextlib.suppress(OSError, ValueError):
                     receipt = read_json(path)
-                    found[version(receipt)] += receipt.get("tlx") != tlx.__version__
+                    found[version(receipt)] += receipt.get("tlx") != VERSION
         return {name: count for name, count in found.items() if count}
 
     def move_to(self, other: "Units", names: list[str]) -> None:
@@ -192,7 +203,7 @@ class Units:
 def _receipt_fault(name: str, receipt: dict[str, Any]) -> str:
     """What is wrong with a receipt as that of the unit called `name`; "" if nothing is."""
     if receipt.get("format") not in READ:
-        return f"is of another version: {version(receipt)}; tlx {tlx.__version__} reads formats {READ}"
+        return f"is of another version: {version(receipt)}; tlx {VERSION} reads formats {READ}"
     kinds = {"unit": str, "study": str, "bytes": int, "sha256": str, "science": dict, "axes": dict}
     if receipt["format"] == 1:
         del kinds["axes"]

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
+from experiments.running import custom as _custom
 from experiments.running import files as _files
 from experiments.running import legacy as _legacy
 from experiments.running import store as _store
@@ -113,6 +114,10 @@ class Study:
         """The assembled data set with theory, statistics, units and descriptions added."""
         return data
 
+    def exports(self, config: Any, data: xr.Dataset) -> dict[str, str]:
+        """Further files of a finished run, name -> text."""
+        return {}
+
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:
         """The distance from theory, protocol by protocol."""
         return []
@@ -175,10 +180,11 @@ def science(config: Any) -> dict[str, Any]:
 
 
 def _asked(value: Any) -> Any:
-    """Without `custom` where nothing custom is asked for: units from before there was such a key keep their names."""
+    """With the version of the code that `custom` names; without the key where it names none, as in older units."""
     if not isinstance(value, dict):
         return value
-    return {key: _asked(v) for key, v in value.items() if not (key == "custom" and v is None)}
+    own = {"custom": _custom.version(value["custom"])} if value.get("custom") else {}
+    return {key: _asked(v) for key, v in value.items() if key != "custom"} | own
 
 
 def units(study: Study, config: Any) -> list[Unit]:
@@ -249,8 +255,8 @@ def write_results(directory: Path, data: xr.Dataset, attributes: dict[str, Any])
     return hashlib.sha256(content).hexdigest()
 
 
-def writable(directory: Path) -> None:
-    """Refuse an output directory that cannot be made or written to."""
+def writable(directory: Path, key: str = "hydra.run.dir") -> None:
+    """Refuse a directory that cannot be made or written to; `key` is what chooses it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe = _files.temporary(directory / "probe")
@@ -258,5 +264,5 @@ def writable(directory: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"output directory {directory} cannot be written ({error.strerror}). Choose another with hydra.run.dir=DIR."
+            f"directory {directory} cannot be written ({error.strerror}). Choose another with {key}=DIR."
         ) from error

@@ -4,12 +4,14 @@ Reading it never executes code: NetCDF holds numbers and text.
 """
 
 import json
+from importlib.metadata import version
 from typing import Any
 
 import netCDF4
 import numpy as np
 
 FORMAT = 2  # of the file and its receipt
+VERSION = version("tlx")
 
 Arrays = dict[str, tuple[tuple[str, ...], np.ndarray]]
 

@@ -32,5 +32,5 @@ def page(browser, explorer):
     browser.open(explorer)
     yield browser
     assert browser.complaints() == []
-    away = [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:", "about:"))]
+    away = [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:", "about:", "chrome:"))]
     assert away == []

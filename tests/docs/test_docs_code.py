@@ -61,11 +61,14 @@ def test_planner_on_a_pilot():
     assert names["advice"].recommendation in ("scratch", "linear_transfer", "fine_tuning", "undecided")
 
 
-def test_runs_from_python_and_reading_results(tmp_path, monkeypatch):
+def test_runs_from_python_and_reading_results(tmp_path, monkeypatch, page):
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(block("howto/results.md", "experiments.run"), names)
     assert names["data"].risk.dims == ("protocol", "theta", "sample_ratio", "instance")
+    exec(block("howto/results.md", "explorer.json"), names)
+    assert len(names["points"]) > 20
+    assert page.run("return window.tlx.load(arguments[0]);", (tmp_path / "explorer.json").read_text()) is True
     (place,) = tmp_path.rglob("results.nc")
     where = tmp_path / "outputs" / "phase_diagram" / "demo"
     where.mkdir(parents=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-training = pytest.importorskip("tlx.theory.training")
+from tlx import theory
 
 TIMES = [0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0]
 CASES = [
@@ -19,7 +19,7 @@ CASES = [
 @pytest.mark.parametrize("protocol", ["scratch", "linear_transfer", "fine_tuning"])
 def test_risk_over_time(page, x64, protocol):
     for theta, ratio, noise, depth, norm, source_norm, source_ratio, source_noise in CASES:
-        expected = training.risk_over_time(
+        expected = theory.risk_over_time(
             protocol, np.array(TIMES), theta, ratio, noise, depth=depth, target_norm=norm, source_norm=source_norm,
             source_ratio=source_ratio or np.inf, source_noise_std=source_noise, init_scale=0.05,
         )  # fmt: skip

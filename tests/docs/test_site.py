@@ -90,7 +90,9 @@ def test_every_page_in_a_browser(browser, share):
         browser.wait("return document.readyState === 'complete' && (!window.MathJax || !MathJax.startup || "
                      "!document.querySelector('.math') || document.querySelector('mjx-container'));")  # fmt: skip
         assert browser.complaints() == [], name
-        away = [url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:", "about:"))]
+        away = [
+            url for url in browser.requests() if not url.startswith(("file:", "data:", "blob:", "about:", "chrome:"))
+        ]
         assert away == [], name
         missing = browser.run("return [...document.images].filter((i) => i.complete && !i.naturalWidth && "
                               "i.getAttribute('src')).map((i) => i.src);")  # fmt: skip

@@ -118,7 +118,8 @@ def test_classes_add_their_scores_and_the_table_shows_all():
     plan = planner.plan_network(net, params, inputs, labels.argmax(1), classes=True, num_fresh=1)
     assert {"NCE", "LEEP", "TransRate", "LogME"} <= set(plan.scores)
     assert "zero_shot" not in plan.curves
-    text = str(plan)
+    assert max(map(len, str(plan).splitlines())) <= 80
+    text = " ".join(str(plan).split())
     for part in ("probe", "null: the mean label", "LEEP", "A linearised network is not a trained one", "full kernel"):
         assert part in text
 

@@ -153,7 +153,7 @@ def test_the_guide_and_the_templates_name_what_exists():
 
     register(PhaseDiagram())
     GlobalHydra.instance().clear()
-    guide = (ROOT / "experiments/CLUSTER.md").read_text()
+    guide = (ROOT / "docs/clusters.md").read_text()
     keys = [*re.findall(r"`([a-z_]+\.[a-z_]+)[=`]", guide), "force", "plan", "store"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         overrides = ["hydra/launcher=slurm", "device=shared_gpu"]

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from tlx import _keys, ensemble
+from tlx import _keys, _lanes, ensemble
 from tlx._checks import check_angle, require
+from tlx._lanes import Progress
 from tlx.ensemble import Layout
-from tlx.linear import _lanes, batches
-from tlx.linear._lanes import Progress
+from tlx.linear import batches
 from tlx.linear.engines import Engine, engine
 from tlx.linear.reports import ScratchReport, TransferReport
 from tlx.linear.setting import LinearSetting

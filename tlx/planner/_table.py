@@ -4,7 +4,7 @@ import textwrap
 
 import numpy as np
 
-WIDTH = 110
+WIDTH = 80
 TITLES = {
     "scratch": "linear regression on the inputs (scratch)",
     "linear_transfer": "probe (linear transfer)",
@@ -35,9 +35,9 @@ def number(value: float, digits: int = 3) -> str:
     return "inf" if np.isinf(value) else f"{value:.{digits}g}"
 
 
-def interval(low: float, high: float) -> str:
+def interval(low: float, high: float, digits: int = 3) -> str:
     """[low, high]."""
-    return "-" if np.isnan(low) or np.isnan(high) else f"[{number(low)}, {number(high)}]"
+    return "-" if np.isnan(low) or np.isnan(high) else f"[{number(low, digits)}, {number(high, digits)}]"
 
 
 def sentences(lines: list[str], indent: str = "  ") -> list[str]:

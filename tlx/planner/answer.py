@@ -17,6 +17,10 @@ _SHOWN = {
     "overlap": "overlap with the source (cosine)",
     "overlap_angle": "overlap angle (radians)",
 }
+_COLUMNS = (
+    "risk: predicted excess risk. support: how often it is best or as good as the best (out: ruled out); all: the same "
+    "when tuned methods and references compete too."
+)
 
 
 @dataclass(frozen=True)
@@ -123,13 +127,11 @@ class Plan:
             held = self.held_out.get(name)
             measured = "-" if held is None else f"{_table.number(held.error)} ± {_table.number(held.standard_error, 2)}"
             among = f"{100 * self.support[name]:.0f} %" if name in self.support else ""
-            verdict = "ruled out" if name in self.ruled_out else ""
+            among = "out" if name in self.ruled_out else among
             share = f"{100 * self.overall[name]:.0f} %"
-            rows.append(
-                [_table.TITLES[name], _table.number(value), _table.interval(low, high), measured, among, share, verdict]
-            )
-        head = ["method", "predicted risk", "95 % interval", "held-out error", "support", "among all", ""]
-        return _table.table(head, rows)
+            rows.append([name, _table.number(value), _table.interval(low, high, 2), measured, among, share])
+        head = ["method", "risk", "95 % interval", "held-out error", "support", "all"]
+        return [*_table.table(head, rows), "", *_table.sentences([_COLUMNS, *_legend(rows)])]
 
     def _task(self) -> list[str]:
         rows = [
@@ -142,6 +144,11 @@ class Plan:
             for c in self.ranking_changes
         ]
         return [*_table.table(["estimate", "value", "interval"], rows), *_table.sentences(changes, "")]
+
+
+def _legend(rows: list[list[str]]) -> list[str]:
+    """What the names of methods in a table stand for."""
+    return ["; ".join(f"{row[0]}: {_table.TITLES[row[0]].removeprefix(row[0] + ': ')}" for row in rows) + "."]
 
 
 def _checks(checks: tuple[Check, ...]) -> list[str]:

@@ -75,7 +75,7 @@ class NetworkPlan:
             value, low, high = self.planned[name]
             measured = f"{_table.number(curve.error)} ± {_table.number(curve.standard_error, 2)}"
             support = f"{100 * self.support[name]:.0f} %"
-            rows.append([_TITLES[name], measured, _table.number(value), _table.interval(low, high), support])
+            rows.append([name, measured, _table.number(value), _table.interval(low, high), support])
         titles = [
             "method",
             f"held out, n = {self.num_pilot}",
@@ -84,6 +84,8 @@ class NetworkPlan:
             "support",
         ]
         scores = [[name, _table.number(value, 4)] for name, value in self.scores.items()]
-        lines = [head, "", *_table.table(titles, rows), ""]
+        legend = "; ".join(f"{name}: {_TITLES[name].removeprefix(name + ': ')}" for name in self.curves)
+        lines = [*_table.sentences([head], ""), "", *_table.table(titles, rows), ""]
+        lines += [*_table.sentences([f"{legend}."]), ""]
         lines += _table.table([f"scores of the {self.num_features} probe features", "value"], scores)
         return "\n".join([*lines, "", *_table.sentences(list(self.notes), "")])

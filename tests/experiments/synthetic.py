@@ -1,0 +1,97 @@
+"""Data sets of any study and preset without any training: numbers near the theory, of the shapes that units have."""
+
+import functools
+
+import numpy as np
+import small
+
+from experiments.running import store
+
+CELL, PAIR = ("theta", "sample_ratio", "instance"), ("amount", "instance")
+DIAGRAM = {
+    "risk": ("protocol", *CELL),
+    "status": ("protocol", *CELL),
+    "risk_by_ridge": ("ridge", *CELL),
+    "risk_by_weight_decay": ("weight_decay", "sample_ratio", "instance"),
+    "status_by_weight_decay": ("weight_decay", "sample_ratio", "instance"),
+    "source_risk": CELL,
+    "num_features": CELL,
+    "fine_tuning_steps": CELL,
+    "scratch_steps": ("weight_decay", "sample_ratio", "instance"),
+    "stable_learning_rate": ("sample_ratio", "instance"),
+}
+OVER_STEPS = ("instance", "step")
+RELU = ("source_loss", "out_of_space", "out_of_span", "ridge_floor", "leverage", "num_features", "pretraining_steps")
+OVERLAP = ("network", "family", "fraction", "instance")
+ARRAYS = {  # study -> array of its units -> dimensions
+    "phase_diagram": DIAGRAM,
+    "comparison": {name: ("variant", *dims) for name, dims in DIAGRAM.items()},
+    "learning_curves": {**DIAGRAM, "risk_over_time": ("protocol", "theta", "sample_ratio", "time", "instance")},
+    "scratch_risk": {
+        **dict.fromkeys(("risk", "status", "num_steps"), ("weight_decay", "sample_ratio", "instance")),
+        "stable_learning_rate": ("sample_ratio", "instance"),
+    },
+    "pretraining": {
+        **dict.fromkeys(("norm", "alignment", "loss", "imbalance"), OVER_STEPS),
+        **dict.fromkeys(("singular_value", "second_singular_value"), (*OVER_STEPS, "layer")),
+        **dict.fromkeys(("status", "start_norm"), ("instance",)),
+    },
+    "relu_phase_diagram": {
+        **dict.fromkeys(("risk", "status"), ("protocol", "amount", "num_samples", "instance")),
+        **dict.fromkeys((*RELU, "pretraining_status"), PAIR),
+    },
+    "relu_kernels": {
+        "status": PAIR,
+        **dict.fromkeys(("source_loss", "alignment_source", "alignment_target"), (*PAIR, "step")),
+        "overlap": (*PAIR, "step", "cutoff"),
+    },
+    "overlap": {
+        "risk": ("protocol", *OVERLAP),
+        **dict.fromkeys(("lp_ft_status", "fine_tuning_status", "pretraining_status"), OVERLAP),
+        **dict.fromkeys(("out_of_space", "source_loss", "num_features"), OVERLAP),
+    },
+    "predictors": {
+        **dict.fromkeys(("linear_risk", "linear_status"), ("protocol", "linear_task", "instance")),
+        "linear_overlap": ("linear_task", "instance"),
+        "linear_score": ("score", "linear_task", "instance"),
+        **dict.fromkeys(("relu_risk", "relu_status"), ("protocol", "relu_task", "relu_instance")),
+        "relu_overlap": ("relu_task", "relu_instance"),
+        "relu_score": ("score", "relu_task", "relu_instance"),
+        "relu_distance": ("distance", "relu_task", "relu_instance"),
+        "sample_distance": ("sample_theta", "repeat"),
+    },
+}
+FEW = {  # what a test need not have in full; everything a picture shows stays
+    "power_law_inputs": ["task.dim=30"],
+    "predictors": small.SMALL["predictors"][:6],
+}
+POLE = 20.0  # stands for an infinite theory
+
+
+@functools.cache
+def data(study, preset=None):
+    """The finished data set of a preset (None: of the study's defaults), at its own grid, with three instances."""
+    own = small.study(study)
+    words = [*([f"experiment={preset}"] if preset else []), "ensemble.num_instances=3", *FEW.get(preset or study, [])]
+    config = small.composed(study, words)
+    axes = own.axes(config)
+    random = np.random.default_rng(7)
+    arrays = {name: (dims, _values(name, dims, axes, random)) for name, dims in ARRAYS[study].items()}
+    found = own.finish(config, store.assemble([({}, arrays)], axes))
+    if "theory" in found:  # a second time, with trained networks near the theory: one factor for all protocols
+        dims, theory = arrays["risk"][0], found.theory.transpose(*arrays["risk"][0][:-1]).values
+        scatter = 1 + 0.05 * random.standard_normal((*theory.shape[1:], len(axes["instance"])))
+        arrays["risk"] = (dims, np.where(np.isfinite(theory), theory, POLE)[..., None] * scatter)
+        found = own.finish(config, store.assemble([({}, arrays)], axes))
+    return found
+
+
+def _values(name, dims, axes, random):
+    shape = [len(axes[dim]) for dim in dims]
+    if "status" in name:
+        return np.where(random.random(shape) < 0.04, 1, 0).astype(np.int8)
+    values = random.uniform(0.3, 0.9, shape)
+    if "num_samples" in dims:  # risk falls with the sample and grows with the difficulty
+        sizes = np.asarray(axes["num_samples"], float)[:, None]
+        values *= 3 * (1 + np.arange(shape[0]).reshape(-1, 1, 1, 1)) * sizes**-0.6
+    return values.astype(int) + 2 if name in ("num_features", "num_steps") or name.endswith("_steps") else values
