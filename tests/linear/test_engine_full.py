@@ -151,13 +151,13 @@ def compare(setting, gamma, angles, instances):
 
 CASES = {
     "depth 1": {"depth": 1, "noise_std": 0.2},
-    "depth 3": {"depth": 3, "noise_std": 0.2, "init_scale": 0.01},
-    "depth 4": {"depth": 4, "noise_std": 0.2, "init_scale": 0.05},
-    "noise 0": {"noise_std": 0.0},
+    "depth 3": {"dim": 60, "depth": 3, "noise_std": 0.2, "init_scale": 0.01},
+    "depth 4": {"dim": 60, "depth": 4, "noise_std": 0.2, "init_scale": 0.05},
+    "noise 0": {"dim": 60, "noise_std": 0.0},
     "noise 1": {"noise_std": 1.0},
     "target norm 2": {"noise_std": 0.2, "target_norm": 2.0},
-    "finite source 0.5": {"noise_std": 0.2, "source_samples": 50, "source_noise_std": 0.2},
-    "finite source 1.5": {"noise_std": 0.2, "source_samples": 150, "source_noise_std": 0.2},
+    "finite source 0.5": {"dim": 60, "noise_std": 0.2, "source_samples": 30, "source_noise_std": 0.2},
+    "finite source 1.5": {"dim": 60, "noise_std": 0.2, "source_samples": 90, "source_noise_std": 0.2},
 }
 
 
@@ -168,11 +168,10 @@ def test_trained_networks_agree_with_the_exact_forms(name):
     case = CASES[name]
     norm = case.get("target_norm", 1.0)
     setting = LinearSetting(
-        dim=100,
         pretrain=Optimizer(0.02, 60_000),
         scratch=Optimizer(0.02 / norm, 60_000),
         fine_tune=Optimizer(0.01 / norm, 60_000),
-        **case,
+        **{"dim": 100, **case},
     )
     angles = np.array([1, 2, 3]) * np.pi / 8
     z = []
