@@ -154,7 +154,7 @@ def fine_tuning_gap(key, *, dim, count, num_steps, init_scale, momentum=0.0, wei
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [100, 300])
-@pytest.mark.parametrize(("momentum", "weight_decay"), [(0.0, 0.0), (0.9, 0.0), (0.0, 0.01), (0.9, 0.01)])
+@pytest.mark.parametrize(("momentum", "weight_decay"), [(0.0, 0.0), (0.9, 0.01)])
 def test_pretrained_network_follows_the_chain_for_5000_steps(x64, key, count, momentum, weight_decay):
     """In float64 to 1e-10; in float32 the full network's own rounding leaves 2e-5, and 1.3e-4 with momentum .9."""
     gap, distance = fine_tuning_gap(

@@ -33,7 +33,7 @@ NONLINEAR = [
     _nonlinear("LP-FT starts where fine-tuning does", "protocols",
                "probed_first = train(loss, linear, stable(rule, loss, linear))",
                "probed_first = train(loss, prepared.weights, stable(rule, loss, linear))", "nonlinear_protocols"),
-    _nonlinear("label noise of the target dropped", "samples", "+ noise_std * jax.random.normal(noise_key",
+    _nonlinear("label noise of the target dropped", "data", "+ noise_std * jax.random.normal(noise_key",
                "+ 0 * noise_std * jax.random.normal(noise_key", "nonlinear_protocols"),
     _nonlinear("the mean of a mixture over one network", "teachers", "2 * weights)", "weights)",
                "nonlinear_protocols"),

@@ -1,34 +1,21 @@
-"""The study from its command line: results, predictions and figures at smoke size, and refusals before compute."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""The study at smoke size: results, predictions and figures, and refusals before compute."""
 
 import numpy as np
 import pytest
-import xarray as xr
 
+import experiments
 from experiments.nonlinear import theory as _nonlinear_theory
 
-ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ["ensemble.num_instances=2", "task.dim=6", "task.num_neurons=4", "network.width=8", "optimizer.num_steps=60"]
 SMOKE += ["pretraining.num_steps=200", "num_test=500", "grid.amounts=[0.25,0.5]"]
 
 
-def study(*overrides):
-    command = [sys.executable, "-m", "experiments.relu_phase_diagram", *SMOKE, *overrides]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["relu_laptop", "relu_paper", "relu_gpu"])
-def test_every_preset_gives_results_and_figures_at_smoke_size(tmp_path, preset):
-    grid = ["grid.sample_sizes=[10,40]"]
-    done = study(f"experiment={preset}", *grid, f"hydra.run.dir={tmp_path}")
-    assert done.returncode == 0, done.stderr
-    with xr.open_dataset(tmp_path / "results.nc") as data:
-        assert data.risk.dims == ("method", "amount", "num_samples", "instance")
-        assert np.all(np.isfinite(data.risk.sel({"method": "fine_tuning"})))
+def test_results_and_figures_at_smoke_size(tmp_path):
+    words = [*SMOKE, "experiment=relu_laptop", "grid.sample_sizes=[10,40]"]
+    data = experiments.run("relu_phase_diagram", words, directory=tmp_path, quiet=True)
+    assert data.risk.dims == ("protocol", "amount", "num_samples", "instance")
+    assert np.all(np.isfinite(data.risk.sel(protocol="fine_tuning")))
     for figure in ("relu_phase_diagram", "relu_slices", "out_of_space"):
         assert (tmp_path / f"{figure}.png").stat().st_size > 10_000
         assert (tmp_path / f"{figure}.pdf").exists()
@@ -44,9 +31,8 @@ def test_every_preset_gives_results_and_figures_at_smoke_size(tmp_path, preset):
     ],
 )
 def test_bad_input_is_one_message_before_any_compute(tmp_path, override, message):
-    done = study(override, f"hydra.run.dir={tmp_path}")
-    assert done.returncode == 2
-    assert message in done.stderr
+    with pytest.raises(ValueError, match=message):
+        experiments.run("relu_phase_diagram", [*SMOKE, override], directory=tmp_path, quiet=True)
     assert not (tmp_path / "results.nc").exists()
 
 

@@ -205,25 +205,27 @@ def test_any_covariance_ends_at_its_deterministic_equivalent(x64):
     np.testing.assert_allclose(found[0], theory.covariance_scratch_risk(spectrum, target, 0.0, 50.0), rtol=2e-3)
 
 
-def cpu_seconds(call):
+def cpu_seconds(call, repeats):
     """Fewest processor seconds of a warm call: a busy machine only ever adds."""
     jax.block_until_ready(call())
     found = []
-    for _ in range(4):
+    for _ in range(repeats):
         begin = time.process_time()
         jax.block_until_ready(call())
         found.append(time.process_time() - begin)
     return min(found)
 
 
+@pytest.mark.alone
 def test_one_curve_of_a_hundred_times_takes_a_tenth_of_a_second():
     times = jnp.linspace(0, 300, 100)
     curve = jax.jit(lambda angle: theory.risk_over_time("fine_tuning", times, angle, 0.5, 0.5, depth=3))
-    assert cpu_seconds(lambda: curve(0.7)) <= 0.1
-    eager = cpu_seconds(lambda: theory.risk_over_time("fine_tuning", times, 0.7, 0.5, 0.5, depth=3))
+    assert cpu_seconds(lambda: curve(0.7), 4) <= 0.1
+    eager = cpu_seconds(lambda: theory.risk_over_time("fine_tuning", times, 0.7, 0.5, 0.5, depth=3), 4)
     assert eager <= 0.1
 
 
+@pytest.mark.alone
 def test_a_grid_of_four_hundred_cells_is_stepped_in_seconds():
     angle, ratio = np.meshgrid(np.linspace(0.1, 1.5, 20), np.linspace(0.1, 2, 20))
     steps = np.full(angle.shape, 5000)
@@ -231,5 +233,5 @@ def test_a_grid_of_four_hundred_cells_is_stepped_in_seconds():
     def grid():
         return theory.risk_after_steps("fine_tuning", steps, angle, ratio, 0.2, learning_rate=0.01)
 
+    assert cpu_seconds(grid, 1) <= 10.0
     assert np.all(np.isfinite(grid()))
-    assert cpu_seconds(grid) <= 10.0
