@@ -176,7 +176,9 @@ def forms(setting: LinearSetting, theta: np.ndarray, ratio: np.ndarray) -> tuple
     elif setting.lora_rank is not None and len(layers) > 1:  # no form
         exact = np.full(angle.shape, np.nan)
     else:
-        exact = theory.fine_tuning_risk(*pair, depth=setting.depth, trained_layers=len(layers), dim=setting.dim, **source)
+        exact = theory.fine_tuning_risk(
+            *pair, depth=setting.depth, trained_layers=len(layers), dim=setting.dim, **source
+        )
     return np.asarray(exact, float), np.asarray(published, float)
 
 

@@ -85,11 +85,15 @@ class Sgd(LinearStudy):
     def axes(self, config: SgdStudyConfig) -> dict[str, np.ndarray]:
         """Coordinates, and with them every check of the configuration."""
         if config.optimizer.momentum:
-            raise UserError(f"optimizer.momentum = {config.optimizer.momentum}: mini-batches with it have no form; use 0.")
+            raise UserError(
+                f"optimizer.momentum = {config.optimizer.momentum}: mini-batches with it have no form; use 0."
+            )
         sizes = np.asarray(config.grid.batch_sizes)
         ratios = _linear.sample_ratios(config.grid.sample_ratios, config.task.dim)
         fewest = _linear.sample_counts(ratios, config.task.dim).min()
-        whole = sizes.ndim == 1 and sizes.dtype.kind in "iu" and sizes.size > 0 and len(set(sizes.tolist())) == sizes.size
+        whole = (
+            sizes.ndim == 1 and sizes.dtype.kind in "iu" and sizes.size > 0 and len(set(sizes.tolist())) == sizes.size
+        )
         if not whole or sizes.min() < 0 or sizes.max() > fewest:
             raise UserError(
                 f"grid.batch_sizes = {config.grid.batch_sizes} must be distinct whole numbers from 0 (the whole sample) "

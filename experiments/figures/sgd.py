@@ -23,7 +23,5 @@ def curves(data: xr.Dataset) -> Figure:
         panel.set(xscale="log", xlabel="training time t", ylabel=label)
     panels[1].legend()
     theta, ratio = float(one.theta), float(one.sample_ratio)
-    figure.suptitle(
-        f"{data.attrs['title']}, θ = {theta:.3g}, n/d = {ratio:.3g}   ({data.sizes['instance']} instances)"
-    )
+    figure.suptitle(f"{data.attrs['title']}, θ = {theta:.3g}, n/d = {ratio:.3g}   ({data.sizes['instance']} instances)")
     return figure

@@ -1,6 +1,7 @@
 """Networks of several outputs: their teachers, their refits on drawn data, and what turned output vectors do."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 
 from tlx import stats, theory
 from tlx.linear import outputs
-from tlx.linear.outputs import OutputsSetting
+from tlx.linear.matrix_task import OutputsSetting, teachers
 from tlx.train import Optimizer
 
 SETTING = OutputsSetting(
@@ -19,7 +20,7 @@ SETTING = OutputsSetting(
 
 @pytest.mark.parametrize("turn", [0.0, 1.2])
 def test_teachers_have_the_angles_and_singular_values_asked_for(turn, key, x64):
-    pair = outputs.teachers(key, SETTING, turn)
+    pair = teachers(key, SETTING, turn)
     spans = [np.linalg.svd(np.asarray(matrix), full_matrices=False) for matrix in (pair.source, pair.target)]
     np.testing.assert_allclose([s[1] for s in spans], [SETTING.source_values, SETTING.target_values])
     cosines = np.linalg.svd(spans[0][0].T @ spans[1][0])[1]
@@ -31,16 +32,16 @@ def test_teachers_have_the_angles_and_singular_values_asked_for(turn, key, x64):
 @pytest.mark.parametrize("depth", [2, 4])
 def test_the_pretrained_network_is_balanced_and_computes_the_source(depth, key, x64):
     setting = dataclasses.replace(SETTING, depth=depth)
-    pair = outputs.teachers(key, setting, 0.3)
+    pair = teachers(key, setting, 0.3)
     layers = outputs.pretrained(setting, pair)
     np.testing.assert_allclose(outputs.product(layers), pair.source, atol=1e-12)
-    for left, right in zip(layers[:-1], layers[1:], strict=True):
+    for left, right in itertools.pairwise(layers):
         np.testing.assert_allclose(left.T @ left, right @ right.T, atol=1e-12)
 
 
 def test_refits_are_those_of_the_data(key, x64):
     """The minimum-norm fit and the probe, against least squares on the rows; n below and above d."""
-    pair = outputs.teachers(key, SETTING, 0.4)
+    pair = teachers(key, SETTING, 0.4)
     for count in (9, 40):
         sample = outputs.draw(key, pair.target, 0.6, jnp.asarray(count), 40)
         rows = outputs.draw(key, pair.target, 0.6, jnp.asarray(count), 64)  # more rows held, none of them seen
@@ -72,7 +73,7 @@ def test_shared_output_vectors_are_a_sum_and_turned_ones_are_not(key):
     z = stats.z_score(stats.estimate(found.fine_tuning_risk, axis=0), summed)
     assert abs(z[0]) < 4
     assert abs(z[1]) > 5
-    pair = outputs.teachers(key, setting, 1.2)
+    pair = teachers(key, setting, 1.2)
     exact = float(theory.multi_output_linear_transfer_risk(pair.target, pair.source, 0.3, num_samples=30))
     assert np.all(np.abs(stats.z_score(stats.estimate(found.linear_transfer_risk, axis=0), exact)) < 4)
 

@@ -38,9 +38,7 @@ def test_tuned_networks_break_even_where_theory_says(target_norm, source_norm, n
     )  # fmt: skip
     centre = source_norm / (2 * target_norm)
     angles = np.arccos(centre + SPREAD)
-    found = lanes.transfer_grid(
-        "spectral", setting, jax.random.key(7), np.arange(COUNT), round(ratio * DIM), angles
-    )
+    found = lanes.transfer_grid("spectral", setting, jax.random.key(7), np.arange(COUNT), round(ratio * DIM), angles)
     scratch, pulled = found[0].risk, found[1].penalised["l2sp"].risk[:, :, 0]
     half = np.arange(COUNT) % 2 == 0
     chosen = np.where(half, scratch[~half].mean(0).argmin(), scratch[half].mean(0).argmin())

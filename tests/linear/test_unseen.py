@@ -12,7 +12,12 @@ from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer
 
 SETTING = LinearSetting(
-    dim=14, depth=3, noise_std=0.8, pretraining="limit", init_scale=1e-3, fine_tune=Optimizer(0.04, 9000, tolerance=1e-7)
+    dim=14,
+    depth=3,
+    noise_std=0.8,
+    pretraining="limit",
+    init_scale=1e-3,
+    fine_tune=Optimizer(0.04, 9000, tolerance=1e-7),
 )
 
 
