@@ -35,6 +35,11 @@ PRESETS = (
     "source_sizes",
     "power_law_inputs",
     "learning_curves",
+    "stopping",
+    "tuned",
+    "frozen_layers",
+    "sgd",
+    "several_outputs",
 )
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Transfer in deep linear networks: every figure</title>
