@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import AsinhNorm, Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import NullLocator
 
 from experiments.figures import style as _style
 
@@ -30,6 +32,17 @@ def signed_norm(*fields: np.ndarray) -> Normalize:
     if small >= VISIBLE * top:
         return TwoSlopeNorm(0.0, -top, top)
     return AsinhNorm(linear_width=top / 10, vmin=-top, vmax=top)
+
+
+def bar(figure: Figure, image: Any, panels: Any, label: str) -> None:
+    """The scale beside the panels, its ends open; decades where it is not linear."""
+    scale = figure.colorbar(image, ax=panels, label=label, extend="both", aspect=30)
+    if isinstance(image.norm, AsinhNorm):
+        top, flat = image.norm.vmax, image.norm.linear_width
+        decades = [d for d in 10.0 ** np.arange(-8, 9) if 1.2 * flat <= d <= top]
+        scale.set_ticks([*(-d for d in reversed(decades)), 0.0, *decades])
+        scale.ax.yaxis.set_minor_locator(NullLocator())
+        scale.ax.set_yticklabels([*(f"−{d:g}" for d in reversed(decades)), "0", *(f"{d:g}" for d in decades)])
 
 
 def extents(centres: np.ndarray, log: bool = False) -> tuple[np.ndarray, np.ndarray]:
