@@ -30,7 +30,7 @@ def curves(data: xr.Dataset) -> Figure:
     looks = [_style.look(str(name)) for name in data.protocol.values]
     handles = [Line2D([], [], color=look.colour, marker=look.marker, ms=5, label=look.label) for look in looks]
     handles.append(Line2D([], [], color="k", ls=":", lw=1, label="exact form of the end"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=2 if _style.paper() else 4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 if figure.get_size_inches()[0] > 9 else 2)
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,

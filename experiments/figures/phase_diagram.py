@@ -118,7 +118,7 @@ def keys(figure: Figure, panel: Axes, data: xr.Dataset) -> None:
     handles.append(Line2D([], [], color=colour, ls=":", lw=1.5, label="fine-tuning as published"))
     if has_short(data):
         handles.append(Line2D([], [], ls="", marker="x", color="k", alpha=0.4, label="steps ran out"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3 if _style.paper() else 5)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5 if figure.get_size_inches()[0] > 9 else 2)
 
 
 def published_line(panel: Axes, one: xr.Dataset) -> None:
