@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PINS := requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo paper test test-fast coverage bench lint format pins clean
+.PHONY: help install demo paper test test-fast coverage bench fuzz docs docs-pins lint typecheck mutants format pins clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -44,9 +44,36 @@ bench: $(READY) ## measure speed against PyTorch and the machine's limits (about
 	  --no-build-isolation -e '.[baseline]'
 	$(BIN)/python -m benchmarks
 
-lint: $(READY) ## style and formatting
+DOCS_READY := $(VENV)/.docs-ready
+
+$(DOCS_READY): requirements-docs.txt $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	@touch $@
+
+docs: $(DOCS_READY) ## the documentation site: site/index.html, with the explorer in site/explorer/index.html
+	rm -rf site docs/reference
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs site
+	@echo "site/index.html"
+
+docs-pins: requirements.txt ## pin the packages of the site, at the versions of requirements.txt where both name one (needs uv)
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"], sep="\n")' | \
+	  uv pip compile - --constraint $(PINS) --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-header --no-annotate --quiet --output-file requirements-docs.txt
+
+fuzz: $(READY) ## thousands of random inputs, and a fault at every point at which a run touches the disk (an hour)
+	$(BIN)/python -m benchmarks.fuzz
+	$(BIN)/python -m benchmarks.faults
+
+lint: $(READY) ## style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+typecheck: $(READY) ## types alone
+	$(BIN)/mypy
+
+mutants: $(READY) ## small faults, one at a time: does a test of their folder notice? (hours; writes tests/MUTANTS.md)
+	$(BIN)/python -m tests.mutants
 
 format: $(READY) ## rewrite files in the project's style
 	$(BIN)/ruff check --fix .
@@ -57,4 +84,4 @@ pins: ## pin every package again, with hashes and without addresses (needs uv)
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file $(PINS) requirements.in
 
 clean: ## remove the environment and caches, never results
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache

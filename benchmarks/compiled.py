@@ -90,10 +90,10 @@ def devices_for(target: str, lower_only: bool) -> tuple[tuple[Any, ...] | None, 
     """The devices to compile for, or None and why the program is only lowered."""
     if target == "cpu":
         return tuple(jax.devices("cpu")[:1]), ""
-    if lower_only:
-        return None, "lowered only, as asked"
     if target not in LOWERED:
         return ensemble.devices_of(target)[:1], ""
+    if lower_only:
+        return None, "lowered only, as asked"
     try:
         return ensemble.devices_of(DEFAULT_TOPOLOGY if target == "tpu" else "cuda:1")[:1], ""
     except ValueError as error:
@@ -167,7 +167,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--program", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
     parser.add_argument("--scale", nargs="+", choices=SCALES, default=["demo"])
     parser.add_argument("--lanes", type=int, default=LANES, help=f"lanes stepped together (default {LANES}, a prime)")
-    parser.add_argument("--lower-only", action="store_true", help="StableHLO only: needs no compiler of that kind")
+    parser.add_argument(
+        "--lower-only", action="store_true", help="whole programs as StableHLO only; one step is compiled"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     chosen = parser.parse_args(arguments)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")

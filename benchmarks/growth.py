@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import _timing, full_linear
 from benchmarks.relu import lane_of
 from benchmarks.relu import problem as relu_problem
-from tlx import _keys, ensemble
+from tlx import ensemble, keys
 from tlx.linear.engines import engine
 from tlx.linear.setting import LinearSetting
 from tlx.nonlinear.models import MeanField
@@ -38,7 +38,7 @@ STEPS = 500
 def scratch(shared: Any, own: Any) -> Any:
     """One training from scratch."""
     setting, key = shared
-    return engine("full").prepare(setting, _keys.lane(key, own["instance"]), own["num_samples"])[1]
+    return engine("full").prepare(setting, keys.lane(key, own["instance"]), own["num_samples"])[1]
 
 
 def run_full(shape: dict[str, int], num_steps: int, lanes: int = 4, layout: Any = None) -> Any:

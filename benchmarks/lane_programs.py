@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tlx import _keys, ensemble, nonlinear
+from tlx import ensemble, keys, nonlinear
 from tlx.linear import chain, data
-from tlx.linear.engines import flow, full, spectral
+from tlx.linear.engines import engine
+from tlx.linear.lanes import grid_programs
 from tlx.linear.setting import LinearSetting
 from tlx.networks import deep_linear
 from tlx.nonlinear import MeanField, NonlinearSetting
@@ -19,7 +20,6 @@ from tlx.train import Optimizer
 PROGRAMS = ("full", "spectral", "flow", "relu")
 SCALES = ("small", "demo", "paper")
 RATE = 0.01
-ENGINES = {"full": full, "spectral": spectral, "flow": flow}
 DIMS = {"small": 16, "demo": 100, "paper": 500}
 ANGLES = {"small": 2, "demo": 9, "paper": 20}
 RELU = {  # neurons, input dimension, teacher neurons, sample sizes
@@ -55,18 +55,12 @@ def program(name: str, scale: str) -> Program:
 
 
 def _linear(name: str, scale: str) -> Program:
-    engine, dim = ENGINES[name], DIMS[scale]
+    dim = DIMS[scale]
     tune = Optimizer(RATE, 5000)
     ridges = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5) if scale == "paper" else (0.0,)
     setting = LinearSetting(
         dim=dim, noise_std=0.2, ridges=ridges, pretrain=tune, fine_tune=tune, scratch=Optimizer(0.1, 10_000)
     )
-
-    def prepare(shared: Any, lane: Any) -> Any:
-        return engine.prepare(shared[0], _keys.lane(shared[1], lane["instance"]), lane["num_samples"])
-
-    def transfer(shared: Any, prepared: Any, angle: Any) -> Any:
-        return engine.transfer(shared[0], prepared, angle)
 
     lanes = {"instance": np.arange(2, dtype=np.int32), "num_samples": np.full(2, dim // 2, np.int32)}
     angles = np.linspace(0.1, 1.5, ANGLES[scale], dtype=np.float32)
@@ -84,7 +78,7 @@ def _linear(name: str, scale: str) -> Program:
         weights, sample = chain.Chain(vector, number), chain.Modes(vector, vector, number)
         step = _descent(lambda w, s: chain.squared_loss(w, s, 2))
     steps = 0 if step is None else setting.pretrain.num_steps + setting.fine_tune.num_steps
-    return Program(ensemble.nested(prepare, transfer, True), lanes, shared, step, weights, sample, steps)
+    return Program(ensemble.nested(*grid_programs(engine(name)), True), lanes, shared, step, weights, sample, steps)
 
 
 def _relu(scale: str) -> Program:
@@ -96,7 +90,7 @@ def _relu(scale: str) -> Program:
     )  # fmt: skip
 
     def prepare(shared: Any, lane: Any) -> Any:
-        key = _keys.lane(shared[1], lane["instance"])
+        key = keys.lane(shared[1], lane["instance"])
         prepared, report = nonlinear.prepare(shared[0], key, lane["amount"])
         return (prepared, key), report
 

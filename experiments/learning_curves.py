@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from experiments.linear import over_time as _over_time
 from experiments.linear import setting as _linear
+from experiments.linear import theory as _theory
 from experiments.linear.config import Engine, GridConfig
 from experiments.phase_diagram import CELL, PhaseDiagram, PhaseDiagramConfig, arrays
 from experiments.running import estimates as _estimates
 from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
-from experiments.running.study import Place, Progress, UserError
+from experiments.running.study import Place, Progress, UserError, Verdict
 from tlx import stats
-from tlx.linear.setting import LinearSetting
+from tlx.linear.setting import PENALISED, LinearSetting
 
+FINE = 160  # times of the theory's curves
 DECADES = 4  # from the end of training back to the first of an int of times
 
 
@@ -57,6 +60,11 @@ class LearningCurves(PhaseDiagram):
 
     def setting(self, config: LearningCurvesConfig) -> LinearSetting:
         """The frozen settings, times included."""
+        chosen = _linear.protocols(config)
+        if any(protocol in PENALISED for protocol in chosen):
+            raise UserError(
+                f"protocols = {config.protocols}: penalised protocols are not watched over time; leave out."
+            )
         return dataclasses.replace(super().setting(config), times=tuple(times(config).tolist()))
 
     def axes(self, config: LearningCurvesConfig) -> dict[str, np.ndarray]:
@@ -66,11 +74,16 @@ class LearningCurves(PhaseDiagram):
     def compute(self, config: LearningCurvesConfig, place: Place, progress: Progress) -> Arrays:
         """Train every pair of one unit, and look at it at every time."""
         scratch, transfer = self.reports(config, place, progress)
-        alone = np.broadcast_to(scratch.risk_over_time[:, :1], transfer.fine_tuning_over_time.shape)  # knows no angle
-        curves = np.stack([alone, transfer.linear_transfer_over_time, transfer.fine_tuning_over_time])
+        chosen = self.setting(config).protocols
+        rows = {
+            "scratch": np.broadcast_to(scratch.risk_over_time[:, :1], transfer.fine_tuning_over_time.shape),  # no angle
+            "linear_transfer": transfer.linear_transfer_over_time,
+            "fine_tuning": transfer.fine_tuning_over_time,
+        }
+        curves = np.stack([rows[protocol] for protocol in chosen])
         cell = (*CELL, "time", "instance")  # from (protocol, instance, theta, time)
         over_time = (cell, np.transpose(curves, (0, 2, 3, 1))[:, :, None])
-        return {**arrays(scratch, transfer), "risk_over_time": over_time}
+        return {**arrays(chosen, scratch, transfer), "risk_over_time": over_time}
 
     def finish(self, config: LearningCurvesConfig, data: xr.Dataset) -> xr.Dataset:
         """The phase diagram at the end of training, and over time means, standard errors and the best time to stop."""
@@ -81,10 +94,43 @@ class LearningCurves(PhaseDiagram):
         data["best_time"] = (CELL, data.time.values[best])
         data["early_stopping_gain"] = (CELL, gain.mean)
         data["early_stopping_gain_standard_error"] = (CELL, gain.standard_error)
+        add_theory(self.setting(config), config.engine.value, data)
         data.time.attrs = {"long_name": "training time, learning_rate * steps / (1 - momentum)"}
         data.risk_over_time.attrs = {"long_name": "excess population risk during training", "units": "label^2"}
         data.attrs["notes"] = "\n".join([data.attrs["notes"], *_findings(data)]).strip()
         return data
+
+    def verdicts(self, data: xr.Dataset) -> list[Verdict]:
+        """Standard errors at the end of training, and at every time; scratch is counted once for all angles."""
+        out = super().verdicts(data)
+        for name in data.protocol.values:
+            own = data.z_over_time.sel(protocol=name)
+            counts = data.usable_instances.sel(protocol=name)
+            if name == "scratch":
+                own, counts = own.isel(theta=slice(1)), counts.isel(theta=slice(1))
+            where = _estimates.where(data, tuple(map(str, own.dims)))
+            out.append(Verdict(f"{name}, over time", own.values, where, int(counts.min())))
+        return out
+
+
+def add_theory(setting: LinearSetting, engine: str, data: xr.Dataset) -> None:
+    """The theory of flow, or of the engine's own steps: curves, the best time by it, and z at every time."""
+    theta, measured = data.theta.values, data.time.values
+    whole = _theory.whole_ratio(setting, data.sample_ratio.values)
+    first = measured[measured > 0][0] if (measured > 0).any() else 1.0
+    fine = np.unique(np.append(np.geomspace(first, max(measured[-1], first), FINE), measured))
+    curve = _over_time.over_time(setting, engine, fine, theta, whole)
+    exact = curve[..., np.searchsorted(fine, measured)]
+    excess = stats.estimate(
+        data.risk_over_time.transpose(*CELL, "time", "instance").values - exact[..., None],
+        _estimates.usable(data.status.transpose(*CELL, "instance").values)[..., None, :],
+    )
+    data.coords["fine_time"] = fine
+    data["theory_over_time"] = ((*CELL, "fine_time"), curve)
+    data["z_over_time"] = ((*CELL, "time"), stats.z_score(excess, 0.0))
+    best = np.argmin(np.where(np.isfinite(curve), curve, np.inf), axis=-1)
+    data["theory_best_time"] = (CELL, np.where(np.isfinite(curve).all(-1), fine[best], np.nan))
+    data["theory_best_risk"] = (CELL, np.where(np.isfinite(curve).all(-1), curve.min(-1), np.nan))
 
 
 def times(config: LearningCurvesConfig) -> np.ndarray:

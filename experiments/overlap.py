@@ -4,7 +4,6 @@ python -m experiments.overlap [overrides]      (--help explains them; -m sweeps)
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -19,11 +18,11 @@ from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, Study, UserError
-from tlx import ensemble
-from tlx.nonlinear import NonlinearSetting
+from tlx.glossary import Protocol
+from tlx.nonlinear import NonlinearSetting, transfer_grid
 from tlx.train import Optimizer
 
-PROTOCOLS = ("linear_transfer", "ridge_transfer", "fine_tuning", "lp_ft")
+PROTOCOLS = (Protocol.LINEAR_TRANSFER, Protocol.RIDGE_TRANSFER, Protocol.FINE_TUNING, Protocol.LP_FT)
 
 
 @dataclass
@@ -69,21 +68,22 @@ class Overlap(Study):
         fractions = np.asarray(config.grid.fractions, float)
         if fractions.size == 0 or np.any(~((fractions >= 0) & (fractions <= 1))):
             raise UserError(f"grid.fractions = {config.grid.fractions} must hold numbers in [0, 1].")
-        for network in config.grid.networks:
-            for family in config.grid.families:
+        for network in networks(config):
+            for family in families(config):
                 setting(config, network, family)
+        if config.task.custom is not None:
+            _nonlinear.amounts(config, amounts(config, config.task.family).tolist())
         return {
             "protocol": np.asarray(PROTOCOLS),
-            "network": np.asarray(config.grid.networks),
-            "family": np.asarray([family.value for family in config.grid.families]),
+            "network": np.asarray(networks(config)),
+            "family": np.asarray([_nonlinear.family(_with_family(config, family)) for family in families(config)]),
             "fraction": fractions,
             "instance": _grid.instances(config.ensemble),
         }
 
     def places(self, config: OverlapConfig) -> list[Place]:
         """One unit per network and family."""
-        grid = config.grid
-        spots = [(i, j) for i in range(len(grid.networks)) for j in range(len(grid.families))]
+        spots = [(i, j) for i in range(len(networks(config))) for j in range(len(families(config)))]
         return [{"network": slice(i, i + 1), "family": slice(j, j + 1)} for i, j in spots]
 
     def lanes(self, config: OverlapConfig, place: Place) -> int:
@@ -92,15 +92,14 @@ class Overlap(Study):
 
     def compute(self, config: OverlapConfig, place: Place, progress: Progress) -> Arrays:
         """Train every pair of one network and one family."""
-        network, family = config.grid.networks[place["network"].start], config.grid.families[place["family"].start]
-        amount, instance = amounts(config, family).astype(np.float32), _grid.instances(config.ensemble).astype(np.int32)
+        network, family = networks(config)[place["network"].start], families(config)[place["family"].start]
+        amount, instance = amounts(config, family), _grid.instances(config.ensemble)
         shape = (1, 1, len(amount), len(instance))
-        report, moved = ensemble.run_nested(
-            _nonlinear.prepare,
-            _nonlinear.transfer,
-            {"instance": np.tile(instance, len(amount)), "amount": np.repeat(amount, len(instance))},
-            np.zeros(1, np.int32),
-            (setting(config, network, family), jax.random.key(config.seed)),
+        report, moved = transfer_grid(
+            setting(config, network, family),
+            jax.random.key(config.seed),
+            instance[None, :],
+            amount[:, None],
             layout=_grid.layout(config.ensemble, amount.size * instance.size),
             progress=lambda done, total: progress(3 * done),
         )
@@ -120,6 +119,10 @@ class Overlap(Study):
         for protocol in PROTOCOLS:
             x, y = data.out_of_space.values.ravel(), data.risk.sel(protocol=protocol).values.ravel()
             good = np.isfinite(x) & np.isfinite(y)
+            if len(set(x[good].tolist())) < 2:  # two points make a line
+                data.attrs[f"line_{protocol}"] = [np.nan] * 3
+                lines.append(f"{protocol}: {good.sum()} usable runs, too few for a line.")
+                continue
             slope, offset = np.polyfit(x[good], y[good], 1)
             explained = 1 - np.var(y[good] - slope * x[good] - offset) / np.var(y[good])
             data.attrs[f"line_{protocol}"] = [float(slope), float(offset), float(explained)]
@@ -137,8 +140,24 @@ class Overlap(Study):
         return {name: data[f"{name}_status"].values for name in ("pretraining", "fine_tuning", "lp_ft")}
 
 
-def setting(config: OverlapConfig, network: str, family: schemas.Family) -> NonlinearSetting:
-    """The frozen settings of one network, written <scaling>-<depth>-<activation>, and one family."""
+def networks(config: OverlapConfig) -> list[str]:
+    """The networks of the study by name: those of the grid, or the one of network.custom alone."""
+    return config.grid.networks if config.network.custom is None else [config.network.custom]
+
+
+def families(config: OverlapConfig) -> list[Family]:
+    """The families of the study: those of the grid, or one for task.custom, which has none."""
+    return config.grid.families if config.task.custom is None else [config.task.family]
+
+
+def _with_family(config: OverlapConfig, family: Family) -> OverlapConfig:
+    return dataclasses.replace(config, task=dataclasses.replace(config.task, family=family))
+
+
+def setting(config: OverlapConfig, network: str, family: Family) -> NonlinearSetting:
+    """The frozen settings of one family and one network, written <scaling>-<depth>-<activation> or one's own."""
+    if config.network.custom is not None:
+        return _online(_with_family(config, family))
     try:
         scaling, depth, activation = network.split("-")
         student = dataclasses.replace(
@@ -157,17 +176,20 @@ def setting(config: OverlapConfig, network: str, family: schemas.Family) -> Nonl
     if exact:
         return _nonlinear.setting(dataclasses.replace(config, network=student, task=task), (config.num_samples,))
     student.init_scale = 1.0
+    return _online(dataclasses.replace(config, network=student, task=task))
+
+
+def _online(config: OverlapConfig) -> NonlinearSetting:
+    """Settings for networks of standard scaling: Adam everywhere, and a source of fresh samples."""
     source = dataclasses.replace(config.pretraining, loss=schemas.SourceLoss.online)
-    changed = dataclasses.replace(config, network=student, task=task, pretraining=source)
     rule = Optimizer(config.standard_learning_rate, config.standard_num_steps, name="adam", tolerance=0.0)
-    frozen = _nonlinear.setting(changed, (config.num_samples,))
+    frozen = _nonlinear.setting(dataclasses.replace(config, pretraining=source), (config.num_samples,))
     return dataclasses.replace(frozen, pretrain=rule, scratch=rule, fine_tune=rule)
 
 
-def amounts(config: OverlapConfig, family: schemas.Family) -> np.ndarray:
+def amounts(config: OverlapConfig, family: Family) -> np.ndarray:
     """Difficulties of a family: fractions of its largest."""
-    top = 1 - 1 / config.task.num_neurons if family is schemas.Family.removal else math.pi / 2
-    return np.asarray(config.grid.fractions) * top
+    return np.asarray(config.grid.fractions) * _nonlinear.largest_amount(_with_family(config, family))
 
 
 if __name__ == "__main__":

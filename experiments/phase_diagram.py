@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from experiments.linear import explorer
 from experiments.linear import setting as _linear
 from experiments.linear import theory as _theory
 from experiments.linear.config import GridConfig, LinearStudyConfig
@@ -22,10 +23,11 @@ from experiments.running.study import Place, Progress
 from tlx import stats
 from tlx.linear import lanes
 from tlx.linear.reports import ScratchReport, TransferReport
-from tlx.linear.setting import METHODS, LinearSetting
+from tlx.linear.setting import PENALISED, LinearSetting
 from tlx.train import Status
 
 CELL = ("protocol", "theta", "sample_ratio")
+PENALTY = {"l2sp": "l2sp_penalty", "layerwise_l2sp": "l2sp_weight_decay", "source_ridge": "orthogonal_ridge"}
 
 
 @dataclass
@@ -59,12 +61,13 @@ class PhaseDiagram(LinearStudy):
         """Coordinates, and with them every check of the configuration."""
         setting = self.setting(config)
         return {
-            "protocol": np.asarray(METHODS),
+            "protocol": np.asarray([str(protocol) for protocol in setting.protocols]),
             "theta": _linear.overlap_angles(config.grid.overlap_angles),
             "sample_ratio": _linear.sample_ratios(config.grid.sample_ratios, config.task.dim),
             "instance": _grid.instances(config.ensemble),
             "ridge": np.asarray(setting.ridges),
             "weight_decay": np.asarray(setting.weight_decays),
+            **{PENALTY[p]: np.asarray(setting.penalties(p)) for p in setting.protocols if p in PENALISED},
         }
 
     def lanes(self, config: PhaseDiagramConfig, place: Place) -> int:
@@ -73,7 +76,7 @@ class PhaseDiagram(LinearStudy):
 
     def compute(self, config: PhaseDiagramConfig, place: Place, progress: Progress) -> Arrays:
         """Train every pair of one unit."""
-        return arrays(*self.reports(config, place, progress))
+        return arrays(self.setting(config).protocols, *self.reports(config, place, progress))
 
     def reports(
         self, config: PhaseDiagramConfig, place: Place, progress: Progress
@@ -101,9 +104,13 @@ class PhaseDiagram(LinearStudy):
         _estimates.put(data, data.risk_by_ridge.dims[:-1], "risk_by_ridge", by_ridge)
         data = add_theory(self.setting(config), data, _theory.Draws(config.seed, config.ensemble.num_instances))
         data.attrs["title"] = _linear.title(config)
-        codes = {str(name): data.status.sel(protocol=name).values for name in data.protocol.values}
-        data.attrs["notes"] = "\n".join(notes(codes, data))
+        data.attrs["notes"] = "\n".join(notes(data))
         return data
+
+    def exports(self, config: PhaseDiagramConfig, data: xr.Dataset) -> dict[str, str]:
+        """Points for the explorer page, whose theory is that of isotropic inputs."""
+        setting = self.setting(config)
+        return {"explorer.json": explorer.points(setting, data)} if setting.isotropic else {}
 
     def statuses(self, data: xr.Dataset) -> dict[str, np.ndarray]:
         """Status codes of the training runs of each protocol (linear transfer: of its pretraining)."""
@@ -111,17 +118,23 @@ class PhaseDiagram(LinearStudy):
 
 
 def runs_per_data_set(config: PhaseDiagramConfig) -> int:
-    """Scratch once per weight decay, pretraining and fine-tuning once per angle."""
-    return len(config.scratch.weight_decays) + 2 * len(_linear.overlap_angles(config.grid.overlap_angles))
+    """Scratch once per weight decay; pretraining, fine-tuning and L2-SP at each penalty once per angle."""
+    chosen = _linear.setting(config)
+    runs = 1 + ("fine_tuning" in chosen.protocols)
+    runs += sum(len(chosen.penalties(p)) for p in ("l2sp", "layerwise_l2sp") if p in chosen.protocols)
+    return len(config.scratch.weight_decays) + runs * len(_linear.overlap_angles(config.grid.overlap_angles))
 
 
-def arrays(scratch: ScratchReport, transfer: TransferReport) -> Arrays:
+def arrays(protocols: tuple[str, ...], scratch: ScratchReport, transfer: TransferReport) -> Arrays:
     """Reports with axes (instance, ...) as named arrays with the sample_ratio axis of length one."""
     angles = transfer.fine_tuning_risk.shape[1]
-    spread = np.repeat(scratch.risk[:, 0][:, None], angles, 1)  # scratch knows no angle
-    risk = np.stack([spread, transfer.linear_transfer_risk[:, :, 0], transfer.fine_tuning_risk])
-    scratch_status = np.repeat(scratch.status[:, 0][:, None], angles, 1)
-    status = np.stack([scratch_status, transfer.linear_transfer_status, transfer.fine_tuning_status])
+    rows = {
+        "scratch": (scratch.risk[:, :1].repeat(angles, 1), scratch.status[:, :1].repeat(angles, 1)),  # knows no angle
+        "linear_transfer": (transfer.linear_transfer_risk[:, :, 0], transfer.linear_transfer_status),
+        "fine_tuning": (transfer.fine_tuning_risk, transfer.fine_tuning_status),
+        **{name: (found.risk[:, :, 0], found.status[:, :, 0]) for name, found in transfer.penalised.items()},
+    }
+    risk, status = (np.stack([rows[protocol][i] for protocol in protocols]) for i in (0, 1))
     cell = ("theta", "sample_ratio", "instance")
 
     def on_cells(values: np.ndarray) -> np.ndarray:
@@ -136,6 +149,13 @@ def arrays(scratch: ScratchReport, transfer: TransferReport) -> Arrays:
             ("weight_decay", "sample_ratio", "instance"),
             scratch.status.T[:, None].astype(np.int8),
         ),
+        **{
+            f"{what}_by_{PENALTY[name]}": ((PENALTY[name], *cell), values.transpose(2, 1, 0)[:, :, None])
+            for name, found in transfer.penalised.items()
+            for what, values in (("risk", found.risk), ("status", found.status.astype(np.int8)))
+        },
+        "pretrained_norm": (cell, on_cells(transfer.pretrained_norm)),
+        "pretrained_overlap": (cell, on_cells(transfer.pretrained_overlap)),
         "source_risk": (cell, on_cells(transfer.source_risk)),
         "num_features": (cell, on_cells(transfer.num_features.astype(np.int32))),
         "fine_tuning_steps": (cell, on_cells(transfer.fine_tuning_steps.astype(np.int32))),
@@ -151,12 +171,14 @@ def add_theory(setting: LinearSetting, data: xr.Dataset, draws: _theory.Draws) -
     whole = _theory.whole_ratio(setting, ratio)
     cells, curves, field = _theory.phase_diagrams(setting, [(theta, whole), (theta, fine[1]), fine], draws)
     exact, published = cells
+    taken = at_steps(setting, data, exact)
     # instance by instance, so that what instances differ in by chance (their vectors) is not counted as scatter
-    finite = np.where(np.isfinite(exact), exact, np.nan)
+    finite = np.where(np.isfinite(taken), taken, np.nan)
     excess = stats.estimate(data.risk.values - finite, _estimates.usable(data.status.values))
     ridges, by_ridge = _theory.ridge_curve(setting, theta, whole[-1])
     data = data.assign_coords(fine_theta=fine[0], fine_ratio=fine[1], fine_ridge=ridges)
     data["theory"], data["theory_published"] = (CELL, exact.mean(-1)), (CELL, published.mean(-1))
+    data["theory_at_steps"] = (CELL, taken.mean(-1))
     data["z"] = (CELL, stats.z_score(excess, 0.0))
     data["theory_curve"] = (("protocol", "theta", "fine_ratio"), curves[0].mean(-1))
     data["theory_published_curve"] = (("protocol", "theta", "fine_ratio"), curves[1].mean(-1))
@@ -165,6 +187,36 @@ def add_theory(setting: LinearSetting, data: xr.Dataset, draws: _theory.Draws) -
         data["theory_field"], data["transferability_field"] = (dims, values), (dims, values[:1] - values)
     data["ridge_curve"] = (("theta", "fine_ridge"), by_ridge)
     return described(data)
+
+
+def at_steps(setting: LinearSetting, data: xr.Dataset, exact: np.ndarray) -> np.ndarray:
+    """The exact form, and for networks whose steps ran out that of the steps which they took; NaN where none is known.
+
+    Axes (protocol, theta, n/d, instance).
+    """
+    codes = data.status.values
+    found = np.where(codes == Status.MAX_STEPS, np.nan, np.broadcast_to(exact, codes.shape))
+    theta, ratio = np.meshgrid(data.theta.values, _theory.whole_ratio(setting, data.sample_ratio.values), indexing="ij")
+    source = np.stack([data.pretrained_norm.mean("instance").values, data.pretrained_overlap.mean("instance").values])
+    steps = {"fine_tuning": data.fine_tuning_steps.values}
+    steps["scratch"] = np.broadcast_to(data.scratch_steps.values[0], steps["fine_tuning"].shape)
+    for protocol, counts in steps.items():
+        if protocol not in setting.protocols:
+            continue
+        row = setting.protocols.index(protocol)
+        late = codes[row] == Status.MAX_STEPS
+        cells = late.any(-1)
+        if protocol == "scratch":  # one number for all angles
+            cells = cells & (np.arange(len(cells)) == 0)[:, None]
+        where = theta[cells], ratio[cells], counts[cells], source[:, cells]
+        own = _theory.after_steps(protocol, setting, *where)
+        if protocol == "scratch":
+            whole = np.full(late.shape[1:], np.nan)
+            whole[cells[0]] = own
+            found[row] = np.where(late, whole, found[row])
+        else:
+            found[row][cells] = np.where(late[cells], own, found[row][cells])
+    return found
 
 
 def described(data: xr.Dataset) -> xr.Dataset:

@@ -1,175 +1,110 @@
 """Should you train from scratch, probe or fine-tune? Advice from a pilot sample and a pretrained predictor or features.
 
-python -m experiments.plan data=FILE [num_samples=N] [depth=L] [covariance=auto] [output=DIR]
-
-FILE is .npz with arrays `X` (n, d), `y` (n,) and `source` (d,) or `features` (n, k); or .csv with a header, its label
-column called y (or label=NAME), feature columns called feature_0, feature_1, ..., and every other column an input.
-For a .csv file source=FILE names a second one with the d numbers of the pretrained linear predictor.
+python -m experiments.plan data=FILE [num_samples=N] [overrides]      (--help explains them; -m sweeps)
 """
 
-import csv
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from experiments.running import console as _console
+from experiments.advice import command
+from experiments.advice.reading import Pilot, read
+from experiments.running import console
+from experiments.running.files import write_bytes
 from experiments.running.study import UserError, writable
 
-KEYS = {
-    "data": "the pilot sample, .npz or .csv",
-    "source": "pretrained linear predictor for a .csv file: a file of d numbers",
-    "label": "label column of a .csv file (default y)",
-    "num_samples": "rows you will train on (default: the pilot's)",
-    "depth": "layers of the network to be fine-tuned (default 2)",
-    "covariance": "auto, identity, diagonal or estimate (default auto)",
-    "output": "where the figure goes (default: outputs/plan/<name of the data file>)",
-}
+ABOUT = """Should you train from scratch, probe or fine-tune? Advice from a pilot: some labelled rows of the target
+task, and what was pretrained.
+
+data=FILE is .csv, .tsv or .parquet with a label column y (or label=NAME), columns feature_* for pretrained features,
+and every other column an input; or .npz with arrays X (n, d), y (n,) and source (d,) or features (n, k). Delimiter,
+encoding and header are found, and said. source=FILE holds the d numbers of a pretrained linear predictor.
+The last line is `recommendation: ...`; plan.html beside the figure is one file that can be sent to others."""
 
 
-def arguments(words: list[str]) -> dict[str, str]:
-    """key=value words, each key known and given once."""
-    found: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or key not in KEYS:
-            raise UserError(f"{word!r} is not understood; give key=value with a key of {', '.join(KEYS)}.")
-        if key in found:
-            raise UserError(f"{key} is given twice.")
-        found[key] = value
-    if "data" not in found:
-        raise UserError("no data: give data=FILE (.npz or .csv); --help explains the format.")
-    return found
+@dataclass
+class PlanConfig:
+    """Everything that may be configured of a plan."""
+
+    study: str = "plan"
+    data: str | None = None  # the pilot sample: .csv, .tsv, .parquet or .npz
+    source: str | None = None  # the pretrained linear predictor beside a table: a file of d numbers
+    label: str = "y"  # label column of a table
+    num_samples: Any = None  # rows you will train on; null: those of the pilot
+    depth: float = 2.0  # layers of the network to be fine-tuned
+    covariance: str = "auto"  # of the inputs: auto, identity, diagonal or estimate
+    tolerance: float = 0.05  # a method within this relative distance of the best is as good as the best
+    confidence: float = 0.9  # least share of the draws that must support a method that is recommended
+    coverage: float = 0.95  # of the intervals
+    seed: int = 0  # of the simulation behind the intervals
+    delimiter: str | None = None  # of a text file; null: found
+    encoding: str | None = None  # of a text file; null: found
 
 
-def load(path: Path, label: str = "y", source: Path | None = None) -> dict[str, np.ndarray]:
-    """The arrays of a data file: X, y, and source or features. Nothing in a file is ever executed."""
-    if not path.is_file():
-        raise UserError(f"data = {path} is not a file.")
-    if path.suffix == ".npz":
-        arrays = _npz(path)
-    elif path.suffix == ".csv":
-        arrays = _csv(path, label)
-    else:
-        raise UserError(f"data = {path} must end in .npz or .csv.")
-    if source is not None:
-        arrays["source"] = _numbers(source)
-    return arrays
+OPTIONS = ("depth", "covariance", "tolerance", "confidence", "coverage", "seed")
 
 
-def _npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        opened = np.load(path, allow_pickle=False)
-        if not hasattr(opened, "files"):
-            raise UserError(f"{path} is a single array, not an .npz archive with X, y and source or features.")
-        with opened as archive:
-            arrays = {}
-            for name in archive.files:
-                try:
-                    arrays[name] = archive[name]
-                except ValueError as error:
-                    raise UserError(
-                        f"{path}: array {name!r} holds pickled objects, which are never loaded; {error}"
-                    ) from None
-    except UserError:
-        raise
-    except Exception as error:  # whatever the zip or header parser says: the file is not what its name claims
-        raise UserError(f"{path} is not an .npz archive of plain arrays ({error}).") from None
-    for name in ("X", "y"):
-        if name not in arrays:
-            raise UserError(f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; array {name!r} is missing.")
-    return arrays
+def load(config: PlanConfig) -> Pilot:
+    """The pilot that a configuration names."""
+    if not config.data:
+        raise UserError("no data: give data=FILE (.csv, .tsv, .parquet or .npz); --help explains the format.")
+    source = Path(config.source) if config.source else None
+    return read(Path(config.data), config.label, source, delimiter=config.delimiter, encoding=config.encoding)
 
 
-def _csv(path: Path, label: str) -> dict[str, np.ndarray]:
-    with open(path, newline="", encoding="utf-8", errors="replace") as handle:
-        rows = list(csv.reader(handle))
-    if len(rows) < 2:
-        raise UserError(f"{path} has {len(rows)} line(s); a header and at least 3 rows are needed.")
-    header, body = [name.strip() for name in rows[0]], rows[1:]
-    if label not in header:
-        raise UserError(
-            f"{path} has no column {label!r}; its columns are {', '.join(header[:12])}. Name one with label=."
-        )
-    values = np.empty((len(body), len(header)))
-    for i, row in enumerate(body):
-        if len(row) != len(header):
-            raise UserError(f"{path} row {i} has {len(row)} entries, the header {len(header)}.")
-        for j, entry in enumerate(row):
-            try:
-                values[i, j] = float(entry) if entry.strip() else np.nan
-            except ValueError:
-                raise UserError(f"{path} row {i}, column {header[j]!r}: {entry!r} is not a number.") from None
-    features = [j for j, name in enumerate(header) if name.startswith("feature_")]
-    inputs = [j for j, name in enumerate(header) if name != label and j not in features]
-    if not inputs:
-        raise UserError(f"{path} has no input column beside {label!r} and the features.")
-    arrays = {"X": values[:, inputs], "y": values[:, header.index(label)]}
-    return {**arrays, "features": values[:, features]} if features else arrays
-
-
-def _numbers(path: Path) -> np.ndarray:
-    try:
-        return np.array([float(word) for word in path.read_text().replace(",", " ").split()])
-    except (OSError, ValueError) as error:
-        raise UserError(f"source = {path} is not a file of numbers ({error}).") from None
-
-
-def advise(arrays: dict[str, np.ndarray], options: dict[str, Any]) -> Any:
-    """The plan for a data file's arrays."""
+def advise(pilot: Pilot, config: PlanConfig) -> Any:
+    """The plan for a pilot."""
     from tlx import planner
 
-    extra = sorted(set(arrays) - {"X", "y", "source", "features"})
-    if extra:
-        _console.say(f"arrays not used: {', '.join(extra)}")
+    options = {key: getattr(config, key) for key in OPTIONS}
+    if config.seed < 0:
+        raise UserError(f"seed = {config.seed} must be at least 0.")
+    known = {name: pilot.arrays.get(name) for name in ("source", "features")}
+    planned = whole("num_samples", config.num_samples)
     try:
-        known = {name: arrays.get(name) for name in ("source", "features")}
-        return planner.plan(arrays["X"], arrays["y"], **known, **options)
-    except ValueError as error:
+        return planner.plan(pilot.arrays["X"], pilot.arrays["y"], **known, num_samples=planned, **options)
+    except (ValueError, TypeError) as error:
         raise UserError(str(error).replace("inputs", "X").replace("labels", "y")) from None
 
 
-def options(found: dict[str, str]) -> dict[str, Any]:
-    """The planner's options among the arguments."""
-    out: dict[str, Any] = {}
-    for key, kind in (("num_samples", int), ("depth", float)):
-        if key in found:
-            try:
-                out[key] = kind(found[key])
-            except ValueError:
-                raise UserError(f"{key} = {found[key]!r} is not a number.") from None
-    if "covariance" in found:
-        out["covariance"] = found["covariance"]
-    return out
+def whole(name: str, value: Any) -> int | None:
+    """A number of rows, also where it is written 1e6; None stays None."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise UserError(f"{name} = {value!r} must be a whole number of rows.")
 
 
-def main(words: list[str]) -> None:
+def run(config: PlanConfig, directory: Path, words: str) -> Any:
     """Read, advise, draw, print."""
-    if any(word in ("-h", "--help") for word in words) or not words:
-        print(__doc__)
-        print("\n".join(f"  {key:12s} {text}" for key, text in KEYS.items()))
-        return
-    found = arguments(words)
-    path = Path(found["data"])
-    chosen = options(found)
-    arrays = load(path, found.get("label", "y"), Path(found["source"]) if "source" in found else None)
-    output = Path(found.get("output", f"outputs/plan/{path.stem}"))
-    writable(output)
-    advice = advise(arrays, chosen)
-    from experiments.figures import plan as page
+    pilot = load(config)
+    for remark in pilot.remarks:
+        console.say(remark)
+    plan = advise(pilot, config)
+    from experiments.figures import plan as drawing
     from experiments.running.results import save
 
-    files = save(page.page(advice, path.name), output, "plan")
-    for line in page.lines(advice):
-        _console.say(line)
-    _console.say(f"figure: {output / files[0]}")
-    print(f"recommendation: {advice.recommendation}")
+    writable(directory)
+    name = Path(config.data or "").name
+    files = save(drawing.page(plan, name), directory, "plan")
+    write_bytes(
+        directory / "plan.html", drawing.report(plan, name, pilot.remarks, words, directory / files[0]).encode()
+    )
+    console.say(str(plan))
+    console.say(f"\nfigure: {directory / files[0]}; page to send: {directory / 'plan.html'}")
+    console.say(f"recommendation: {plan.recommendation}")
+    return plan
 
+
+def check(config: PlanConfig) -> None:
+    """Refuse what cannot be carried out before anything is written."""
+    load(config)
+    whole("num_samples", config.num_samples)
+
+
+PLAN = command.Command("plan", PlanConfig, ABOUT, run, check, files=("data", "source"))
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        _console.fail(str(error))
-        raise SystemExit(2) from None
+    command.main(PLAN, sys.argv)

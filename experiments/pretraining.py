@@ -139,6 +139,9 @@ class Pretraining(Study):
             if compared.size
             else "no run got so far that there is a record to compare; raise optimizer.num_steps"
         )
+        failed = int((results.status.values >= 2).sum())
+        if failed:  # whatever their steps
+            results.attrs["notes"] = f"{failed} runs diverged and are in no mean; lower optimizer.learning_rate."
         return results
 
     def verdicts(self, results: xr.Dataset) -> list[Verdict]:

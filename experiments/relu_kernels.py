@@ -5,13 +5,13 @@ python -m experiments.relu_kernels [overrides]      (--help explains them; -m sw
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
+from jaxtyping import Array
 
 from experiments.nonlinear import setting as _nonlinear
 from experiments.nonlinear.config import NonlinearStudyConfig
@@ -19,11 +19,11 @@ from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, Study, UserError
-from tlx import _keys, ensemble, nonlinear
 from tlx.networks import mean_field
+from tlx.networks.mean_field import TwoLayer
+from tlx.nonlinear import NonlinearSetting, pretraining_lanes
 from tlx.nonlinear.alignment import kernel_alignment
-from tlx.nonlinear.overlap import cutoff_overlap, learned_basis
-from tlx.train import train
+from tlx.nonlinear.overlap import cutoff_overlap, exact_moments, learned_basis
 
 
 @dataclass
@@ -82,23 +82,28 @@ class ReluKernels(Study):
     def compute(self, config: ReluKernelsConfig, place: Place, progress: Progress) -> Arrays:
         """Pretrain every pair of one unit."""
         own = self.axes(config)
-        instance, amount = own["instance"][place["instance"]].astype(np.int32), own["amount"].astype(np.float32)
-        pairs = {"instance": np.tile(instance, len(amount)), "amount": np.repeat(amount, len(instance))}
-        shared = (_nonlinear.setting(config, (1,)), jax.random.key(config.seed), own["cutoff"].astype(np.float32))
-        layout = _grid.layout(config.ensemble, len(pairs["amount"]))
-        program = partial(follow, tuple(own["step"].tolist()))
-        *curves, status = ensemble.run(program, pairs, shared, layout=layout, progress=lambda done, _: progress(done))
+        instance, amount = own["instance"][place["instance"]], own["amount"]
+        found = pretraining_lanes(
+            _nonlinear.setting(config, (1,)),
+            jax.random.key(config.seed),
+            instance[None, :],
+            amount[:, None],
+            observe=look,
+            record_at=tuple(own["step"].tolist()),
+            given=own["cutoff"].astype(np.float32),
+            layout=_grid.layout(config.ensemble, instance.size * amount.size),
+            progress=lambda done, _: progress(done),
+        )
         names = ("source_loss", "alignment_source", "alignment_target", "overlap")
-        out: Arrays = {"status": (("amount", "instance"), status.reshape(len(amount), -1).astype(np.int8))}
-        for name, values in zip(names, curves, strict=True):
-            dims = ("amount", "instance", "step", "cutoff")[: values.ndim + 1]
-            out[name] = (dims, values.reshape(len(amount), len(instance), *values.shape[1:]))
+        out: Arrays = {"status": (("amount", "instance"), found.status.astype(np.int8))}
+        for name, values in zip(names, found.curve, strict=True):
+            out[name] = (("amount", "instance", "step", "cutoff")[: values.ndim], values)
         return out
 
     def finish(self, config: ReluKernelsConfig, data: xr.Dataset) -> xr.Dataset:
         """What the end of training says about the claim that the learned kernel is the source teacher's."""
         end = data.isel(step=-1)
-        data.attrs["title"], data.attrs["family"] = _nonlinear.title(config), config.task.family.value
+        data.attrs["title"], data.attrs["family"] = _nonlinear.title(config), _nonlinear.family(config)
         for name in ("source_loss", "alignment_source", "alignment_target", "overlap"):
             data[f"{name}_mean"] = data[name].mean("instance")
         data.alignment_source.attrs = {"long_name": "cosine of learned and source teacher's kernel"}
@@ -110,7 +115,9 @@ class ReluKernels(Study):
             f"({float(data.alignment_source.isel(step=0).mean()):.3f} "
             "before training); the published claim is 1.",
         ]
-        data.attrs["notes"] = "\n".join([*lines, *_nonlinear.status_notes({"pretraining": data.status.values})])
+        data.attrs["notes"] = "\n".join(
+            [*_nonlinear.worded(lines), *_nonlinear.status_notes({"pretraining": data.status.values})]
+        )
         return data
 
     def statuses(self, data: xr.Dataset) -> dict[str, np.ndarray]:
@@ -126,25 +133,13 @@ def records(config: ReluKernelsConfig) -> np.ndarray:
     return np.unique(np.rint(np.append(0, np.geomspace(1, last, config.num_records - 1))).astype(np.int32))
 
 
-def follow(steps: tuple[int, ...], shared, lane):
-    """Pretrain one pair and look at it at every step of `steps`."""
-    setting, key, cutoffs = shared
-    key = _keys.lane(key, lane["instance"])
-    source, target = nonlinear.pair_of(setting, key, lane["amount"])
+def look(setting: NonlinearSetting, cutoffs: Array, weights: TwoLayer, source: TwoLayer, target: TwoLayer) -> Any:
+    """What is recorded of a network: relative loss, the two alignments, and the overlap at each cut-off."""
     name = setting.teacher_activation
-    power = mean_field.inner_product(source, source, name)
-
-    def look(weights):
-        basis = learned_basis(setting.model.moments(weights, target))
-        overlaps = jnp.stack([cutoff_overlap(basis, cutoff)[0] for cutoff in cutoffs])
-        loss = mean_field.population_loss(weights, source, name) / power
-        return loss, kernel_alignment(weights, source, name), kernel_alignment(weights, target, name), overlaps
-
-    start = setting.model.start(_keys.named(key, "pretraining start"))
-    rule = setting.model.scaled(setting.pretrain)
-    loss = partial(mean_field.population_loss, teacher=source, activation=name)
-    result = train(loss, start, rule, observe=look, record_at=steps)
-    return (*result.curve, result.status)
+    basis = learned_basis(exact_moments(weights, target, name))
+    overlaps = jnp.stack([cutoff_overlap(basis, cutoff)[0] for cutoff in cutoffs])
+    loss = mean_field.population_loss(weights, source, name) / mean_field.inner_product(source, source, name)
+    return loss, kernel_alignment(weights, source, name), kernel_alignment(weights, target, name), overlaps
 
 
 if __name__ == "__main__":

@@ -19,8 +19,15 @@ from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, Study, Verdict
-from tlx import ensemble
-from tlx.nonlinear import METHODS, NonlinearSetting
+from tlx.nonlinear import (
+    PROTOCOLS,
+    NonlinearSetting,
+    PretrainReport,
+    ScratchReport,
+    TransferReport,
+    scratch_lanes,
+    transfer_grid,
+)
 
 
 @dataclass
@@ -56,7 +63,7 @@ class ReluPhaseDiagram(Study):
     def axes(self, config: ReluPhaseDiagramConfig) -> dict[str, np.ndarray]:
         """Coordinates, and with them every check of the configuration."""
         return {
-            "protocol": np.asarray(METHODS),
+            "protocol": np.asarray(PROTOCOLS),
             "amount": _nonlinear.amounts(config, config.grid.amounts),
             "num_samples": np.asarray(settings(config).sizes, np.int32),
             "instance": _grid.instances(config.ensemble),
@@ -75,26 +82,21 @@ class ReluPhaseDiagram(Study):
     def compute(self, config: ReluPhaseDiagramConfig, place: Place, progress: Progress) -> Arrays:
         """Train every pair of one unit."""
         own = self.axes(config)
-        instance, amount = own["instance"][place["instance"]].astype(np.int32), own["amount"].astype(np.float32)
-        index = np.arange(len(own["num_samples"]), dtype=np.int32)
-        shared = (settings(config), jax.random.key(config.seed))
-        samples = {"instance": np.repeat(instance, len(index)), "index": np.tile(index, len(instance))}
-        layout = _grid.layout(config.ensemble, len(samples["index"]))
-        scratch = ensemble.run(
-            _nonlinear.scratch, samples, shared, layout=layout, progress=lambda done, total: progress(done)
+        instance, amount = own["instance"][place["instance"]], own["amount"]
+        setting, key = settings(config), jax.random.key(config.seed)
+        begun = len(instance) * len(setting.sizes)
+        layout = _grid.layout(config.ensemble, begun)
+        scratch = scratch_lanes(setting, key, instance, layout=layout, progress=lambda done, _: progress(done))
+        runs = len(setting.sizes) * 2 + 1
+        pretrained, moved = transfer_grid(
+            setting,
+            key,
+            instance[:, None],
+            amount[None, :],
+            layout=_grid.layout(config.ensemble, instance.size * amount.size),
+            progress=lambda done, _: progress(begun + done * runs),
         )
-        runs = len(index) * 2 + 1
-        begun = len(samples["index"])
-        pretrained, moved = ensemble.run_nested(
-            _nonlinear.prepare,
-            _nonlinear.transfer,
-            {"instance": np.repeat(instance, len(amount)), "amount": np.tile(amount, len(instance))},
-            index,
-            shared,
-            layout=_grid.layout(config.ensemble, len(instance) * len(amount)),
-            progress=lambda done, total: progress(begun + done * runs),
-        )
-        return _arrays(len(instance), len(amount), scratch, pretrained, moved)
+        return _arrays(scratch, pretrained, moved)
 
     def finish(self, config: ReluPhaseDiagramConfig, data: xr.Dataset) -> xr.Dataset:
         """Predictions beside the measurement, standard errors, and what the numbers say."""
@@ -105,12 +107,14 @@ class ReluPhaseDiagram(Study):
         data.risk.attrs = {"long_name": "excess population risk E (f - f_t)^2", "units": "E f_t^2"}
         data.source_loss.attrs = {"long_name": "relative population loss of pretraining E (f - f_s)^2 / E f_s^2"}
         data.out_of_space.attrs = {"long_name": f"|P_perp f_t|^2 at cut-off {config.linear_transfer.cutoff:g}"}
-        data.amount.attrs = {"long_name": _nonlinear.AMOUNT_NAMES[config.task.family.value]}
+        data.amount.attrs = {"long_name": _nonlinear.AMOUNT_NAMES[_nonlinear.family(config)]}
         data.attrs["title"] = _nonlinear.title(config)
-        data.attrs["family"] = config.task.family.value
+        data.attrs["family"] = _nonlinear.family(config)
         data.attrs["cutoff"] = config.linear_transfer.cutoff
         data.attrs["sign_margin"] = config.sign_margin
-        data.attrs["notes"] = "\n".join([*_theory.notes(data), *_nonlinear.status_notes(self.statuses(data))])
+        data.attrs["notes"] = "\n".join(
+            [*_nonlinear.worded(_theory.notes(data)), *_nonlinear.status_notes(self.statuses(data))]
+        )
         return data
 
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:
@@ -145,15 +149,15 @@ def settings(config: ReluPhaseDiagramConfig) -> NonlinearSetting:
     return _nonlinear.setting(config, tuple(_nonlinear.sample_sizes(config.grid.sample_sizes).tolist()))
 
 
-def _arrays(instances: int, pairs: int, scratch: Any, pretrained: Any, moved: Any) -> Arrays:
-    """Reports with the lane axis first as named arrays."""
+def _arrays(scratch: ScratchReport, pretrained: PretrainReport, moved: TransferReport) -> Arrays:
+    """Reports with axes (instance, amount, size) as named arrays."""
 
-    def on_cells(values: np.ndarray) -> np.ndarray:  # (instance * amount, size) -> (amount, size, instance)
-        return np.moveaxis(values.reshape(instances, pairs, -1), 0, -1)
+    def on_cells(values: np.ndarray) -> np.ndarray:  # (instance, amount, size) -> (amount, size, instance)
+        return np.moveaxis(values, 0, -1)
 
-    alone = np.broadcast_to(scratch.risk.reshape(instances, 1, -1), (instances, pairs, moved.lp_ft_risk.shape[1]))
-    alone_status = np.broadcast_to(scratch.status.reshape(instances, 1, -1), alone.shape)
-    probe_status = np.repeat(pretrained.status[:, None], alone.shape[2], 1)
+    shape = moved.lp_ft_risk.shape
+    alone, alone_status = (np.broadcast_to(v[:, None], shape) for v in (scratch.risk, scratch.status))
+    probe_status = np.broadcast_to(pretrained.status[..., None], shape)
     risk = (alone, moved.linear_transfer_risk, moved.ridge_transfer_risk, moved.fine_tuning_risk, moved.lp_ft_risk)
     status = (alone_status, probe_status, probe_status, moved.fine_tuning_status, moved.lp_ft_status)
     cell = ("protocol", "amount", "num_samples", "instance")
@@ -162,9 +166,9 @@ def _arrays(instances: int, pairs: int, scratch: Any, pretrained: Any, moved: An
         "status": (cell, np.stack([on_cells(s) for s in status]).astype(np.int8)),
     }
     for name in ("source_loss", "out_of_space", "out_of_span", "ridge_floor", "leverage", "num_features", "num_steps"):
-        values = getattr(pretrained, name).reshape(instances, pairs).T
+        values = getattr(pretrained, name).T
         arrays["pretraining_steps" if name == "num_steps" else name] = (("amount", "instance"), values)
-    arrays["pretraining_status"] = (("amount", "instance"), pretrained.status.reshape(instances, pairs).T)
+    arrays["pretraining_status"] = (("amount", "instance"), pretrained.status.T)
     return arrays
 
 

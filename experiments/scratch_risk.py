@@ -102,7 +102,7 @@ class ScratchRisk(LinearStudy):
         least = np.where(np.isfinite(data.risk_mean), data.risk_mean, np.inf).argmin(0)
         data["best_weight_decay"] = ("sample_ratio", decays[least])
         data.attrs["title"] = _linear.title(config)
-        data.attrs["notes"] = "\n".join(notes({"scratch": data.status.values}, data))
+        data.attrs["notes"] = "\n".join(notes(data, {"scratch": data.status.values}))
         return data
 
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:

@@ -52,14 +52,45 @@ def test_simulation_imports_no_theory(path):
     assert "theory" not in tlx_modules(imported(path))
 
 
+FILES = [p for package in ("tlx", "experiments", "benchmarks") for p in sorted((ROOT / package).rglob("*.py"))]
+LOOKS_UP = {"import_module", "resolve_name", "__import__"}
+
+
+def dotted(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def looked_up(path):
+    """How the names begin that a module imports by name: the constant part; "" where all of it comes from outside."""
+    begins = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        called = node.func if isinstance(node, ast.Call) else None
+        if getattr(called, "attr", getattr(called, "id", None)) in LOOKS_UP:
+            text = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
+            begins.add(text.value if isinstance(text, ast.Constant) else "")
+    return begins
+
+
+def studies():
+    """The commands that hold a study: what is looked up by name (the others are turned away)."""
+    holds = {"LinearStudy", "Study"}
+    for _ in range(3):  # studies of studies
+        classes = [(dotted(path), node) for path in (ROOT / "experiments").glob("*.py")
+                   for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]  # fmt: skip
+        found = [(name, node) for name, node in classes if holds & {getattr(base, "id", "") for base in node.bases}]
+        holds |= {node.name for _, node in found}
+    return {name for name, _ in found}
+
+
 def modules():
-    """Every module of the project, and those of the project that it imports, inside functions too."""
-    files = {p: ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-             for package in ("tlx", "experiments", "benchmarks") for p in (ROOT / package).rglob("*.py")}  # fmt: skip
-    known = set(files.values())
-    out = {}
-    for path, name in files.items():
-        found = imported(path) | {part.rpartition(".")[0] for part in imported(path)}
+    """Every module of the project, and those of the project that it imports: inside functions and by name too."""
+    known, out = {dotted(path) for path in FILES}, {}
+    others = {dotted(path) for path in (ROOT / "experiments").glob("*.py")} - studies()
+    for path in FILES:
+        name, names = dotted(path), imported(path)
+        found = names | {part.rpartition(".")[0] for part in names}
+        found |= {other for begin in looked_up(path) - {""} for other in known - others if other.startswith(begin)
+                  and "." not in other.removeprefix(begin)}  # fmt: skip
         out[name] = {other for other in found & known if other != name and not name.startswith(f"{other}.")}
     return out
 
@@ -67,6 +98,44 @@ def modules():
 def test_imports_go_round_in_no_circle():
     order = graphlib.TopologicalSorter({name: found for name, found in modules().items() if name != "tlx"})
     assert len(list(order.static_order())) > 100  # a circle raises, and names who is in it
+    assert "experiments.phase_diagram" in modules()["experiments.running.api"]  # what is looked up by name counts
+
+
+def test_names_from_outside_are_resolved_at_the_doors_alone():
+    """Of the names that are no constant: what a pickle says, and what a user asks for."""
+    found = {str(path.relative_to(ROOT)) for path in FILES if "" in looked_up(path)}
+    assert found <= DOORS, found
+
+
+def test_no_private_name_is_imported_from_another_package():
+    """What begins with an underscore is for the package that holds it, and for those inside that."""
+    for path in FILES:
+        place = dotted(path) if path.name == "__init__.py" else dotted(path).rpartition(".")[0]
+        for name in imported(path):
+            parts = name.split(".")
+            hidden = next((i for i, part in enumerate(parts) if part.startswith("_") and not part.endswith("__")), None)
+            if hidden and parts[0] in ("tlx", "experiments", "benchmarks"):
+                holder = ".".join(parts[:hidden])
+                assert f"{place}.".startswith(f"{holder}."), f"{path} imports {name}"
+
+
+def bodies(tree):
+    """(name, lines without the docstring) of every function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            said = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+            rest = node.body[1:] if said else node.body
+            yield node.name, rest[-1].end_lineno - rest[0].lineno + 1 if rest else 0
+
+
+def test_files_and_functions_are_short():
+    for path in [*FILES, *sorted((ROOT / "tests").rglob("*.py"))]:
+        text = path.read_text()
+        assert text.count("\n") <= 300, f"{path} has {text.count(chr(10))} lines"
+        if path in FILES:
+            longest = max(bodies(ast.parse(text)), key=lambda one: one[1], default=("", 0))
+            assert longest[1] <= 45, f"{path}: the body of {longest[0]} has {longest[1]} lines"
 
 
 @pytest.mark.parametrize("path", [p for p in TLX if "ensemble" not in p.parts], ids=lambda p: str(p.relative_to(ROOT)))
@@ -88,7 +157,7 @@ def test_a_package_face_only_hands_names_on(path):
         assert docstring or version or lazy or isinstance(node, ast.ImportFrom), ast.dump(node)
 
 
-DOORS = {"experiments/running/api.py", "experiments/running/study.py"}  # studies by name; studies unpickled
+DOORS = {f"experiments/running/{name}.py" for name in ("api", "study", "custom")}  # by name; unpickled; one's own
 
 
 def test_only_the_doors_look_anything_up_by_name():

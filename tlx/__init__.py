@@ -15,6 +15,7 @@ from tlx import ensemble as ensemble
 from tlx import feature_scores as feature_scores
 from tlx import glossary as glossary
 from tlx import kernels as kernels
+from tlx import keys as keys
 from tlx import linalg as linalg
 from tlx import linear as linear
 from tlx import networks as networks

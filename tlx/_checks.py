@@ -29,8 +29,8 @@ def require(condition: bool | np.bool_, message: str) -> None:
 def check_range(
     name: str,
     value: Any,
-    low: float = -np.inf,
-    high: float = np.inf,
+    low: float | int = -np.inf,
+    high: float | int = np.inf,
     *,
     open_low: bool = False,
     remedy: str = "",
@@ -39,6 +39,8 @@ def check_range(
     array = concrete(value)
     if array is None:
         return
+    if array.dtype.kind in "cSU":
+        raise TypeError(f"{name} = {value!r} is not a real number; pass an int, a float or an array of them.")
     ok = (array > low if open_low else array >= low) & (array <= high)
     if not np.all(ok):
         bad = np.atleast_1d(array)[~np.atleast_1d(ok)][0]

@@ -13,7 +13,7 @@ COLUMNS, ROWS = 4, 2  # at most, spread over the ratios and angles of the grid
 
 @_style.styled
 def curves(data: xr.Dataset) -> Figure:
-    """One row an angle, one column a sample ratio: means with their standard errors, exact ends, best times."""
+    """One row an angle, one column a sample ratio: means with standard errors, theory along training, best times."""
     rows, columns = _style.spread(data.sizes["theta"], ROWS), _style.spread(data.sizes["sample_ratio"], COLUMNS)
     figure, panels = _style.panels(len(rows), len(columns), 3.3, 3.0, sharex=True, sharey="row")
     for row, i in zip(panels, rows, strict=True):
@@ -29,14 +29,17 @@ def curves(data: xr.Dataset) -> Figure:
         panel.set(xscale="log", xlabel="training time $t$")
     looks = [_style.look(str(name)) for name in data.protocol.values]
     handles = [Line2D([], [], color=look.colour, marker=look.marker, ms=5, label=look.label) for look in looks]
+    handles.append(Line2D([], [], color="k", lw=1.2, label="theory along training"))
     handles.append(Line2D([], [], color="k", ls=":", lw=1, label="exact form of the end"))
+    handles.append(Line2D([], [], color="k", ls="", marker="|", ms=9, label="best time to stop, theory"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4 if figure.get_size_inches()[0] > 9 else 2)
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,
-        "Excess risk over training time (step size times steps). Lines: trained networks, mean of "
-        f"{data.sizes['instance']} instances ({data.attrs['title']}); bands: standard errors; the marker is the best "
-        "time to stop. Dotted: exact form of the end of training. Beyond the paper, which has the end alone.",
+        "Excess risk over training time (step size times steps). Points: trained networks, mean of "
+        f"{data.sizes['instance']} instances ({data.attrs['title']}), with standard errors; the large one is the best "
+        "time to stop. Lines: theory along training, its best time marked; dotted: exact form of the end. Beyond the "
+        "paper, which has the end alone.",
     )
 
 
@@ -50,11 +53,13 @@ def _top(cells: xr.Dataset) -> float:
 def _curve(panel: Axes, one: xr.Dataset, method: str) -> None:
     look, time = _style.look(method), one.time.values
     mean, error = one.risk_over_time_mean.values, one.risk_over_time_standard_error.values
-    panel.plot(time, mean, color=look.colour)
-    panel.fill_between(time, mean - error, mean + error, color=look.colour, alpha=0.25, lw=0)
-    end = float(one.theory)
+    panel.errorbar(time, mean, error, fmt=look.marker, ms=2.8, lw=0.8, color=look.colour)
+    panel.plot(one.fine_time, one.theory_over_time, "-", color=look.colour, lw=1.2)
+    end, best = float(one.theory), float(one.theory_best_time)
     if np.isfinite(end):
         panel.axhline(end, color=look.colour, ls=":", lw=1)
+    if np.isfinite(best):
+        panel.plot(best, float(one.theory_best_risk), "|", color=look.colour, ms=12, mew=1.6, zorder=4)
     if np.isfinite(mean).any():
         at = float(one.best_time)
         height = float(one.risk_over_time_mean.sel(time=at))

@@ -1,70 +1,149 @@
-"""One page of advice: what the pilot says about the task, and the predicted risk of each method."""
+"""A plan as one figure, and as one page that can be sent: nothing is computed here."""
 
-import textwrap
+import html
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.figures import style as _style
+from experiments.running import page as _page
 
-SHOWN = {
-    "target_norm": "target norm",
-    "noise_std": "noise",
-    "overlap": "overlap (cosine)",
-    "overlap_angle": "overlap angle [rad]",
+OTHERS = {
+    "ridge_scratch": "#8c8c8c",
+    "ridge_probe": "#dd8452",
+    "l2_sp": "#8172b3",
+    "source_ridge": "#55a868",
+    "null": "#bbbbbb",
+    "source_as_is": "#937860",
 }
-
-
-def lines(plan: Any) -> list[str]:
-    """The advice in words."""
-    out = []
-    for key, name in SHOWN.items():
-        e = plan.estimates[key]
-        out.append(f"{name:20s} {e.value:8.3f}   95 % interval [{e.low:.3f}, {e.high:.3f}]")
-    for method, share in plan.support.items():
-        out.append(f"{_style.look(method).label:20s} best or within 5 % with confidence {100 * share:.0f} %")
-    for change in plan.ranking_changes:
-        out.append(
-            f"from n = {change.num_samples:.0f} on the best is {_style.look(change.after).label} "
-            f"(before, {_style.look(change.before).label})"
-        )
-    out += list(plan.notes)
-    if plan.recommendation == "undecided":
-        more = plan.extra_samples
-        ask = "no sample size within reach would settle it" if more is None else f"collect about {more} more rows"
-        out.append(f"cannot tell: {ask}.")
-    return out
+COLOURS = {**{name: _style.look(name).colour for name in ("scratch", "linear_transfer", "fine_tuning")}, **OTHERS}
+NAMES = {
+    "scratch": "linear regression (scratch)",
+    "linear_transfer": "probe",
+    "fine_tuning": "fine-tuning",
+    "ridge_scratch": "ridge regression",
+    "ridge_probe": "probe, ridge",
+    "l2_sp": "L2-SP",
+    "source_ridge": "ridge beside the source",
+    "null": "mean label",
+    "source_as_is": "source as it is",
+}
+VERDICTS = {"broken": "bad", "unseen": "soft", "holds": "good"}
 
 
 @_style.styled
 def page(plan: Any, name: str) -> Figure:
-    """Risk curves with their bands on the left, the estimates on the right."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), width_ratios=(1.4, 1), layout="constrained")
-    tops = []
-    for method, curve in plan.risks.items():
-        if not np.isfinite(curve.value).any():
-            continue
-        look = _style.look(method)
-        value = np.where(np.isfinite(curve.value), curve.value, np.nan)
-        every = max(1, len(value) // 8)
-        left.plot(plan.sample_sizes, value, look.marker, ls="-", markevery=every, color=look.colour, label=look.label)
-        high = np.where(np.isfinite(curve.high), curve.high, 1e12)
-        left.fill_between(plan.sample_sizes, curve.low, high, color=look.colour, alpha=0.15, lw=0)
-        tops.append(np.nanmedian(value))
-    left.axvline(plan.num_samples, color="k", ls=":", lw=1.2, label=f"$n$ = {plan.num_samples}")
-    for change in plan.ranking_changes:
-        left.axvline(change.num_samples, color="0.6", lw=0.8)
-    left.set(xscale="log", xlabel="labelled target rows $n$", ylabel="predicted excess risk", ylim=(0, 2.5 * max(tops)))
-    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=4)
-    advice = plan.recommendation.replace("_", " ")
-    figure.suptitle(f"{name}: {advice} (confidence {100 * plan.confidence:.0f} %)")
-    right.axis("off")
-    text = "\n".join("\n".join(textwrap.wrap(line, 62, subsequent_indent="    ")) for line in lines(plan))
-    right.text(0, 1, text, va="top", family="monospace", fontsize=8.5, transform=right.transAxes)
+    """Predicted risk against the number of rows, and at the planned number with its interval, method by method."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5.4), width_ratios=(1.35, 1), layout="constrained")
+    _curves(left, plan)
+    _planned(right, plan)
+    found = plan.recommendation
+    said = "undecided" if found == "undecided" else NAMES[found]
+    basis = "theory" if plan.basis == "theory" else "held-out errors"
+    figure.suptitle(f"{name[:60]}: {said} ({100 * plan.confidence:.0f} %, by {basis})")
     return _style.caption(
         figure,
-        f"Predicted excess risk of each protocol against the number of labelled rows, with 95 % bands, for {name}. "
-        f"Dotted: the {plan.num_samples} rows asked about; grey: where the best protocol changes.",
+        f"Predicted excess risk of each method against the number of labelled rows (left; bands: intervals), and at "
+        f"the {plan.num_samples:,} rows asked about (right), for {name}.",
     )
+
+
+def _curves(panel: Axes, plan: Any) -> None:
+    tops = []
+    for method, curve in {**plan.risks, **plan.other_risks}.items():
+        value = np.where(np.isfinite(curve.value), curve.value, np.nan)
+        if not np.isfinite(value).any():
+            continue
+        main = method in plan.risks
+        line = {"lw": 2.2} if main else {"lw": 1.2, "ls": "--"}
+        panel.plot(plan.sample_sizes, value, color=COLOURS[method], label=NAMES[method], **line)
+        if main:
+            high = np.where(np.isfinite(curve.high), curve.high, 1e12)
+            panel.fill_between(plan.sample_sizes, curve.low, high, color=COLOURS[method], alpha=0.15, lw=0)
+        tops.append(max(float(np.nanmedian(value)), 1e-12))
+    panel.axvline(plan.num_samples, color="k", ls=":", lw=1.2)
+    limits = max(0.3 * min(tops), 1e-4 * max(tops)), 8 * max(tops)
+    panel.set(xscale="log", yscale="log", xlabel="labelled target rows n", ylabel="predicted excess risk", ylim=limits)
+    panel.legend(fontsize=8.5, ncols=2)
+
+
+def _planned(panel: Axes, plan: Any) -> None:
+    """One row a method: predicted risk at the planned size, its interval, and how well it is supported."""
+    rows = [(method, *found) for method, found in plan.planned_risks.items() if np.isfinite(found[0])]
+    values = np.maximum([value for _, value, _, _ in rows], 1e-300)
+    start, edge = 0.2 * float(np.min(values)), 30 * float(np.max(values))
+    for at, (method, value, low, high) in enumerate(rows):
+        out = method in plan.ruled_out
+        panel.plot(
+            [max(low, start), min(high, 10 * edge)], [at, at], color=COLOURS[method], lw=4, alpha=0.25 if out else 0.6
+        )
+        panel.plot([max(value, start)], [at], "x" if out else "o", color=COLOURS[method], ms=8)
+        share = "ruled out" if out else f"{100 * plan.support.get(method, plan.overall[method]):.0f} %"
+        panel.text(edge, at, share, va="center", ha="right", fontsize=9)
+    panel.set_yticks(range(len(rows)), [NAMES[row[0]] for row in rows])
+    panel.invert_yaxis()
+    panel.set(xscale="log", xlim=(start, edge), xlabel=f"predicted excess risk at n = {plan.num_samples:,}")
+    panel.set_title("right: how often best or as good as the best", fontsize=10)
+
+
+def report(plan: Any, name: str, remarks: tuple[str, ...], command: str, picture: Path) -> str:
+    """One self-contained page: the advice, the figure, and everything it rests on; all text escaped."""
+    text = str(plan)
+    head = html.escape(text.split("\n\n")[0]).replace("\n", " ")
+    parts = [
+        f"<h1>{head}</h1>",
+        f'<p class="soft">{_page.text(" ".join([name + ".", *remarks]))}</p>',
+        f"<figure>{_page.image(picture, 'predicted risk against rows')}"
+        f"<figcaption>{_page.text((page.__doc__ or '').strip())}</figcaption></figure>",
+        "<h2>Methods</h2>",
+        _methods(plan),
+        '<p class="soft">Predicted excess risks over the label noise; held-out errors are of the pilot and contain it.'
+        " Support: how often a method is the best or as good as the best.</p>",
+        "<h2>The task</h2>",
+        _estimates(plan),
+        "<h2>Assumptions, tested on the pilot</h2>",
+        _checks(plan),
+        "<h2>Notes</h2><ul>" + "".join(f"<li>{_page.text(note)}</li>" for note in plan.notes) + "</ul>",
+        f"<h2>In full</h2><pre>{_page.text(text)}</pre>",
+        f"<p><code>{_page.text(command)}</code></p>",
+    ]
+    return _page.document(f"Advice for {name}", "\n".join(parts))
+
+
+def _methods(plan: Any) -> str:
+    rows = []
+    for method, (value, low, high) in plan.planned_risks.items():
+        held = plan.held_out.get(method)
+        if held is None and np.isnan(value):
+            continue
+        share = f"{100 * plan.support[method]:.0f} %" if method in plan.support else ""
+        measured = "" if held is None else f"{held.error:.3g} ± {held.standard_error:.2g}"
+        verdict = "ruled out" if method in plan.ruled_out else share
+        among = f"{100 * plan.overall[method]:.0f} %"
+        rows.append((NAMES[method], f"{value:.3g}", f"{low:.3g} to {high:.3g}", measured, verdict, among))
+    head = ("method", f"risk at n = {plan.num_samples:,}", "interval", "held-out error", "support", "among all")
+    return _page.table(head, rows, range(1, 6))
+
+
+def _estimates(plan: Any) -> str:
+    shown = ("target_norm", "noise_std", "overlap", "overlap_angle")
+    found = [(key.replace("_", " "), plan.estimates[key]) for key in shown if key in plan.estimates]
+    rows = [(name, f"{e.value:.3g}", f"{e.low:.3g} to {e.high:.3g}") for name, e in found]
+    changes = [
+        f"From n = {c.num_samples:,} on: {NAMES[c.after]}; below: {NAMES[c.before]}." for c in plan.ranking_changes
+    ]
+    return _page.table(("", "estimate", "interval"), rows, (1, 2)) + "".join(f"<p>{_page.text(c)}</p>" for c in changes)
+
+
+def _checks(plan: Any) -> str:
+    order = sorted(plan.checks, key=lambda check: list(VERDICTS).index(check.verdict))
+    rows = []
+    for check in order:
+        said = f"{check.finding} {check.remedy}" if check.verdict == "broken" else check.finding
+        first = f'<td class="{VERDICTS[check.verdict]}">{check.verdict}</td>'
+        rows.append(f"<tr>{first}<td>{_page.text(check.name)}</td><td>{_page.text(said)}</td></tr>")
+    return f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div>'

@@ -16,6 +16,7 @@ AXIS = {
     "removal": r"removed fraction $\mu$",
     "rotation": r"rotation angle $\theta$",
     "mixture": r"mixture angle $\theta$",
+    "custom": "amount",
 }
 RISK = r"excess risk / $\mathrm{E}\, f_t^2$"
 MOST_TICKS = 6  # sample sizes named on an axis

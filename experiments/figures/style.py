@@ -62,7 +62,7 @@ mpl.rcParams.update(
 )
 
 
-def styled(function: Callable[[xr.Dataset], Figure]) -> Callable[[xr.Dataset], Figure]:
+def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
     """A figure drawn in the style that its data set asks for in the attribute `figure_style` (talk where it is not).
 
     Layout and fonts are settled before it is handed back, so that what is saved is what was drawn.

@@ -1,5 +1,7 @@
 """Transferability as a surface over angle and sample ratio, and linear transfer against the ridge."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
@@ -18,7 +20,8 @@ ANGLES = (0.2, np.pi / 4, np.pi / 3, np.pi / 2)
 def surfaces(data: xr.Dataset) -> Figure:
     """Theory as a surface, trained networks as points on it, one panel per protocol."""
     figure = plt.figure(figsize=_style.size(12, 5.6), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.3, wspace=0.08)
+    engine: Any = figure.get_layout_engine()
+    engine.set(w_pad=0.3, wspace=0.08)
     angle, ratio = np.meshgrid(data.fine_theta, data.fine_ratio, indexing="ij")
     at_angle, at_ratio = np.meshgrid(data.theta, data.sample_ratio, indexing="ij")
     norm = _heat.signed_norm(*(data.transferability.sel(protocol=m).values for m in TRANSFERS))

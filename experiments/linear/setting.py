@@ -8,7 +8,8 @@ import numpy as np
 from experiments.linear import config as _schemas
 from experiments.running import grid as _grid
 from experiments.running.study import UserError
-from tlx.linear.setting import LinearSetting
+from tlx.glossary import Protocol
+from tlx.linear.setting import PENALISED, PROTOCOLS, LinearSetting
 from tlx.train import Optimizer
 
 # Depth L > 2 leaves the saddle at zero after a time ~ alpha^(2-L) / (L-2): the default alpha keeps that near
@@ -28,14 +29,33 @@ def optimizer(config: _schemas.OptimizerConfig, phase: _schemas.PhaseOptimizers 
     return Optimizer(rate, steps, config.name.value, config.momentum, config.weight_decay, config.tolerance)
 
 
+def protocols(config: _schemas.LinearStudyConfig) -> tuple[Protocol, ...]:
+    """The chosen protocols in the order of the glossary, scratch first: everything is compared with it."""
+    known = [*PROTOCOLS, *PENALISED]
+    for name in config.protocols:
+        if name not in known:
+            raise UserError(f"protocols holds {name!r}; choose from {', '.join(known)}.")
+    if "scratch" not in config.protocols:
+        raise UserError(f"protocols = {config.protocols} lacks scratch, which all others are compared with; add it.")
+    return tuple(protocol for protocol in known if protocol in config.protocols)
+
+
 def setting(config: _schemas.LinearStudyConfig) -> LinearSetting:
     """The frozen settings of a linear study."""
+    tuning, most = config.fine_tuning, None
+    if config.sgd.batch_size is not None and hasattr(config, "grid"):
+        most = int(sample_counts(sample_ratios(config.grid.sample_ratios, config.task.dim), config.task.dim).max())
     task, network = config.task, config.network
     power_law = task.covariance is _schemas.Covariance.power_law
     if task.source_ratio is not None and not task.source_ratio * task.dim >= 1:
         raise UserError(
             f"task.source_ratio = {task.source_ratio} leaves no source sample at task.dim = {task.dim}; it must be at "
             f"least {1 / task.dim:g}, or null for the population source."
+        )
+    if config.engine is _schemas.Engine.flow and config.optimizer.momentum:
+        raise UserError(
+            f"optimizer.momentum = {config.optimizer.momentum} with engine=flow, which takes no steps; set it to 0, or "
+            "use engine=spectral or engine=full."
         )
     return LinearSetting(
         dim=task.dim,
@@ -56,6 +76,16 @@ def setting(config: _schemas.LinearStudyConfig) -> LinearSetting:
         pretrain=optimizer(config.optimizer, config.pretraining),
         scratch=optimizer(config.optimizer, config.scratch),
         fine_tune=optimizer(config.optimizer),
+        protocols=protocols(config),
+        l2sp_penalties=tuple(config.l2sp.penalties),
+        layerwise_decays=tuple(config.l2sp.weight_decays),
+        source_ridges=tuple(config.source_ridge.ridges),
+        trained_layers=None if tuning.trained_layers is None else tuple(tuning.trained_layers),
+        lora_rank=tuning.lora_rank,
+        lora_scale=tuning.lora_scale,
+        batch_size=config.sgd.batch_size,
+        replacement=config.sgd.replacement,
+        max_samples=most,
     )
 
 

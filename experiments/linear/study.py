@@ -33,18 +33,26 @@ class LinearStudy(Study):
 
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:
         """Standard errors from the exact forms; scratch is one number for all angles, and counted once."""
-        return _estimates.verdicts(data, blind={"scratch": "theta"})
+        return _estimates.verdicts(data, blind={"scratch": "theta"}, compared="theory_at_steps" in data)
 
 
-def notes(protocols: dict[str, np.ndarray], data: xr.Dataset) -> list[str]:
+def notes(data: xr.Dataset, protocols: dict[str, np.ndarray] | None = None) -> list[str]:
     """What a reader must know about runs that did not converge, from the status codes of each protocol."""
+    if protocols is None:
+        protocols = {str(name): data.status.sel(protocol=name).values for name in data.protocol.values}
     lines = []
     for protocol, codes in protocols.items():
         short = float(np.mean(codes == Status.MAX_STEPS))
         if short:
+            known = "theory_at_steps" in data and protocol in data.protocol.values
+            known = known and _known_at_steps(data.sel(protocol=protocol))
             lines.append(
-                f"{protocol}: {100 * short:.1f} % of the runs used all their steps before the tolerance; their cells "
-                "are left out of the table. Raise optimizer.num_steps to include them."
+                f"{protocol}: {100 * short:.1f} % of the runs used all their steps before the tolerance; "
+                + (
+                    "they are compared with the theory of the steps they took."
+                    if known
+                    else "their cells are left out of the table. Raise optimizer.num_steps to include them."
+                )
             )
         failed = np.isin(codes, (Status.DIVERGED, Status.NON_FINITE))
         if failed.any():
@@ -54,3 +62,9 @@ def notes(protocols: dict[str, np.ndarray], data: xr.Dataset) -> list[str]:
                 f"{stable:.3g} is stable; set optimizer.learning_rate to it or less."
             )
     return lines
+
+
+def _known_at_steps(data: xr.Dataset) -> bool:
+    """Whether cells of one protocol whose steps ran out have a theory to be compared with."""
+    late = (data.status == Status.MAX_STEPS).any("instance")
+    return bool((np.isfinite(data.theory_at_steps) & late).any())

@@ -1,20 +1,21 @@
 """The closed forms that a linear study's cells are compared with; inf where they have a pole.
 
-`rows` of a phase diagram are (scratch, linear transfer, fine-tuning) exact and as published. Under a power-law
-covariance the forms depend on the vectors themselves, so they are evaluated instance by instance.
+`rows` of a phase diagram are the protocols of its setting, exact and as published; NaN where no form is known. Under a
+power-law covariance the forms depend on the vectors themselves, so they are evaluated instance by instance.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.linear.setting import sample_counts
-from tlx import _keys, theory
+from tlx import keys, theory
+from tlx.glossary import Protocol
 from tlx.linear import task as tasks
-from tlx.linear.setting import LinearSetting
+from tlx.linear.setting import PROTOCOLS, LinearSetting
 
 Rows = tuple[np.ndarray, np.ndarray]
 Grid = tuple[np.ndarray, np.ndarray]
@@ -33,7 +34,7 @@ def whole_ratio(setting: LinearSetting, ratios: np.ndarray) -> np.ndarray:
 
 
 def isotropic(setting: LinearSetting, grids: list[Grid]) -> list[Rows]:
-    """Isotropic inputs: exact and published risks on each (theta, n/d) grid, with axes (method, theta, n/d).
+    """Isotropic inputs: exact and published risks on each (theta, n/d) grid, with axes (protocol, theta, n/d).
 
     All grids are evaluated in one call: the forms are elementwise, and compiling them is what costs.
     """
@@ -41,21 +42,91 @@ def isotropic(setting: LinearSetting, grids: list[Grid]) -> list[Rows]:
     points = (np.concatenate([mesh[axis].ravel() for mesh in meshes]) for axis in (0, 1))
     rows = np.asarray(jax.jit(partial(_isotropic_rows, setting))(*points), float)  # one program, not one an operation
     found, ends = [], np.cumsum([mesh[0].size for mesh in meshes])
+    count = len(setting.protocols)
+    published = [count if p == Protocol.FINE_TUNING else i for i, p in enumerate(setting.protocols)]
     for part, mesh in zip(np.split(rows, ends[:-1], axis=1), meshes, strict=True):
-        one = part.reshape(4, *mesh[0].shape)
-        found.append((one[:3], one[[0, 1, 3]]))
+        one = part.reshape(count + 1, *mesh[0].shape)
+        found.append((one[:count], one[published]))
     return found
 
 
+def source_of(setting: LinearSetting) -> dict[str, Any]:
+    """The norms and the source of a setting, as the theory's functions call them."""
+    return {
+        "target_norm": setting.target_norm,
+        "source_norm": setting.source_norm,
+        "source_ratio": setting.source_ratio,
+        "source_noise_std": setting.source_noise_std,
+    }
+
+
 def _isotropic_rows(setting: LinearSetting, angle: jax.Array, gamma: jax.Array) -> jax.Array:
-    """Scratch, linear transfer, fine-tuning and its published form at points (angle, n/d): (4, points)."""
-    source = {"source_ratio": setting.source_ratio, "source_noise_std": setting.source_noise_std}
-    norms = {"target_norm": setting.target_norm, "source_norm": setting.source_norm}
-    scratch = theory.scratch_risk(gamma, setting.noise_std, target_norm=setting.target_norm, dim=setting.dim)
-    linear = linear_transfer(setting, angle, gamma * setting.dim, setting.ridges[0])
-    exact = partial(theory.fine_tuning_risk, angle, gamma, setting.noise_std, **norms, **source)
-    tuned = exact(depth=setting.depth, dim=setting.dim)
-    return jnp.stack([jnp.broadcast_to(r, angle.shape) for r in (scratch, linear, tuned, exact(published=True))])
+    """Every protocol of the setting, and fine-tuning as published, at points (angle, n/d): (protocols + 1, points)."""
+    exact = partial(theory.fine_tuning_risk, angle, gamma, setting.noise_std, **source_of(setting))
+    rows = [*(protocol_risk(p, setting, angle, gamma) for p in setting.protocols), exact(published=True)]
+    return jnp.stack([jnp.broadcast_to(row, angle.shape) for row in rows])
+
+
+def protocol_risk(protocol: str, setting: LinearSetting, angle: jax.Array, gamma: jax.Array) -> jax.Array:
+    """Where one protocol ends, on isotropic inputs, at its first penalty."""
+    if protocol == Protocol.SCRATCH:
+        return theory.scratch_risk(gamma, setting.noise_std, target_norm=setting.target_norm, dim=setting.dim)
+    count = gamma * setting.dim
+    if protocol == Protocol.LINEAR_TRANSFER:
+        return linear_transfer(setting, angle, count, setting.ridges[0])
+    if protocol == Protocol.FINE_TUNING:
+        return fine_tuning(setting, angle, gamma)
+    where = (angle, gamma, setting.noise_std, setting.penalties(protocol)[0])
+    if protocol == Protocol.L2SP:
+        return theory.l2sp_risk(*where, **source_of(setting))
+    if protocol == Protocol.SOURCE_RIDGE:
+        return theory.source_ridge_risk(*where, num_samples=count, **source_of(setting))
+    return theory.layerwise_l2sp_risk(*where, depth=setting.depth, **source_of(setting))
+
+
+def fine_tuning(setting: LinearSetting, angle: jax.Array, gamma: jax.Array) -> jax.Array:
+    """The end of fine-tuning, of whichever layers are trained; NaN where no form is known."""
+    layers = setting.trained_layers or tuple(range(1, setting.depth + 1))
+    if setting.batch_size is not None or (setting.lora_rank is not None and layers != (1,)):
+        return jnp.full_like(angle, jnp.nan)
+    if 1 not in layers:  # the features stay: the head, and whatever multiplies it, fits the data
+        return linear_transfer(setting, angle, gamma * setting.dim, 0.0)
+    where = (angle, gamma, setting.noise_std)
+    return theory.fine_tuning_risk(*where, depth=len(layers), dim=setting.dim, **source_of(setting))
+
+
+def after_steps(
+    protocol: str, setting: LinearSetting, theta: np.ndarray, gamma: np.ndarray, steps: np.ndarray, source: np.ndarray
+) -> np.ndarray:
+    """Risk of gradient descent after the steps that each network took, by its recursion on the spectrum's nodes.
+
+    Args:
+        protocol: "scratch" or "fine_tuning".
+        theta, gamma: angle and n/d of each cell, shape (cells,).
+        steps: of each network, shape (cells, instances).
+        source: |beta_pre| and <beta_t, beta_pre> as measured, means over a cell's instances, shape (2, cells).
+
+    Returns:
+        shape (cells, instances); NaN where the recursion is not that of the training: other rules than gradient
+        descent, weight decay, chosen layers, and scratch from depth 3 on, whose networks leave zero at times of chance.
+    """
+    rule = setting.scratch if protocol == Protocol.SCRATCH else setting.fine_tune
+    plain = rule.name == "gradient_descent" and np.all(np.asarray(rule.weight_decay) == 0)
+    whole = setting.trained_layers is None and setting.lora_rank is None and setting.isotropic
+    early = protocol == Protocol.SCRATCH and (setting.depth > 2 or np.any(np.asarray(setting.weight_decays[0]) != 0))
+    if not plain or not whole or early or theta.size == 0:
+        return np.full(steps.shape, np.nan)
+    order = np.argsort(steps, axis=-1)
+    start = float(setting.init_scale) / (np.sqrt(2) if setting.start == "random" else 1)  # the part that grows
+    ascending = np.take_along_axis(steps, order, -1)
+    risks = theory.risk_over_time(
+        str(protocol), ascending * float(rule.learning_rate), theta, gamma, setting.noise_std, depth=setting.depth,
+        learning_rate=rule.learning_rate, momentum=rule.momentum, init_scale=start, batch_size=setting.batch_size,
+        replacement=setting.replacement, num_samples=gamma * setting.dim, pretrained=tuple(source),
+        target_norm=setting.target_norm, source_norm=setting.source_norm,
+    )  # fmt: skip
+    back = np.argsort(order, axis=-1)
+    return np.take_along_axis(np.asarray(risks, float), back, -1)
 
 
 def linear_transfer(setting: LinearSetting, angle, count, ridge) -> jax.Array:
@@ -87,13 +158,13 @@ def without_hidden_layer(setting: LinearSetting, gamma: jax.Array, ridge: jax.Ar
 
 
 def anisotropic(setting: LinearSetting, theta: np.ndarray, gamma: np.ndarray, draws: Draws) -> Rows:
-    """Power-law inputs: axes (method, theta, n/d, instance), from the very vectors of each instance."""
+    """Power-law inputs: axes (protocol, theta, n/d, instance), from the very vectors of each instance."""
     counts = gamma * setting.dim
     ridge = setting.ridges[0]
 
     def rows(instance, angle):
         spectrum = tasks.power_law_spectrum(setting.dim, setting.covariance_exponent)
-        key = _keys.lane(jax.random.key(draws.seed), instance)
+        key = keys.lane(jax.random.key(draws.seed), instance)
         pair = tasks.linear_pair(key, angle, spectrum, target_norm=setting.target_norm, source_norm=setting.source_norm)
         vectors = (spectrum, pair.target, pair.source, setting.noise_std)
         scratch = theory.covariance_scratch_risk(spectrum, pair.target, setting.noise_std, counts)
@@ -108,11 +179,18 @@ def anisotropic(setting: LinearSetting, theta: np.ndarray, gamma: np.ndarray, dr
     per_instance = jax.jit(lambda instance: over_angles(instance, np.asarray(theta)))
     found = [per_instance(i) for i in range(draws.instances)]  # each: four of (theta, n/d)
     stacked = [np.stack([np.asarray(f[row], float) for f in found], -1) for row in range(4)]
-    return np.stack(stacked[:3]), np.stack([stacked[0], stacked[1], stacked[3]])
+    names, unknown = list(PROTOCOLS), np.full_like(stacked[0], np.nan)
+    exact = [stacked[names.index(p)] if p in names else unknown for p in setting.protocols]
+    if setting.trained_layers is not None or setting.lora_rank is not None or setting.batch_size is not None:
+        exact = [unknown if p == Protocol.FINE_TUNING else row for p, row in zip(setting.protocols, exact, strict=True)]
+    published = [
+        stacked[3] if p == Protocol.FINE_TUNING else row for p, row in zip(setting.protocols, exact, strict=True)
+    ]
+    return np.stack(exact), np.stack(published)
 
 
 def phase_diagrams(setting: LinearSetting, grids: list[Grid], draws: Draws) -> list[Rows]:
-    """(exact, published) risks on each (theta, n/d) grid, axes (method, theta, n/d, instance or 1).
+    """(exact, published) risks on each (theta, n/d) grid, axes (protocol, theta, n/d, instance or 1).
 
     NaN where no closed form is known.
     """

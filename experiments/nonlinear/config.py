@@ -69,6 +69,7 @@ class TeacherConfig:
     num_neurons: int = 8  # of the target teacher
     output_law: OutputLaw = OutputLaw.signs
     activation: TeacherActivation = TeacherActivation.relu
+    custom: str | None = None  # package.module:function that makes a task of your own; null: teachers
 
 
 @dataclass
@@ -80,6 +81,7 @@ class StudentConfig:
     width: int = 64  # hidden neurons in each layer
     activation: Activation = Activation.relu
     init_scale: float = 0.1  # 1: the mean-field start; -> 0: features are learned from nothing
+    custom: str | None = None  # package.module:function that makes a network of your own; null: one of these
 
 
 @dataclass

@@ -2,26 +2,30 @@
 
 import dataclasses
 import math
+import re
 from typing import Any
 
-import jax
 import numpy as np
+from flax import linen
 
 from experiments.linear.setting import optimizer
 from experiments.nonlinear import config as schemas
+from experiments.running import custom as _custom
 from experiments.running import grid as _grid
 from experiments.running.study import UserError
-from tlx import _keys, nonlinear
-from tlx.nonlinear import MeanField, Model, MultiLayer, NonlinearSetting
-from tlx.nonlinear.teachers import check_amount
+from tlx.nonlinear import FlaxModel, MeanField, Model, MultiLayer, NonlinearSetting, Task, TeacherTask
+from tlx.nonlinear.checks import check_amounts, check_model, check_task
 from tlx.train import Status
 
 AMOUNT_NAMES = {"removal": "removed fraction μ", "rotation": "rotation angle θ", "mixture": "mixture angle θ"}
+AMOUNT_NAMES |= {"custom": "amount"}
 
 
 def model(config: schemas.NonlinearStudyConfig) -> Model:
     """The student network."""
     network, dim = config.network, config.task.dim
+    if network.custom is not None:
+        return _own_model(config)
     if network.scaling is schemas.Scaling.mean_field:
         if network.depth != 2:
             raise UserError(
@@ -35,17 +39,50 @@ def model(config: schemas.NonlinearStudyConfig) -> Model:
     return MultiLayer(dim, widths, network.activation.value, network.init_scale)
 
 
+def _own_model(config: schemas.NonlinearStudyConfig) -> Model:
+    """The network that network.custom names; a Flax linen module is taken for one on rows of task.dim numbers."""
+    network, dim = config.network, config.task.dim
+    options = {"dim": dim, "width": network.width, "depth": network.depth, "init_scale": network.init_scale}
+    made = _custom.make("network.custom", network.custom, options | {"activation": network.activation.value})
+    own = FlaxModel(made, (dim,)) if isinstance(made, linen.Module) else made
+    try:
+        check_model(own)
+    except ValueError as error:
+        raise UserError(f"network.custom = {network.custom}: {error}") from error
+    if config.task.custom is None and own.dim != dim:
+        raise UserError(
+            f"task.dim = {dim}, but the network of network.custom = {network.custom} takes {own.dim} numbers; set "
+            f"task.dim={own.dim}."
+        )
+    return own
+
+
+def task(config: schemas.NonlinearStudyConfig) -> Task | None:
+    """The task that task.custom names, None for teachers."""
+    own = config.task
+    if own.custom is None:
+        return None
+    options = {"dim": own.dim, "num_neurons": own.num_neurons, "family": own.family.value}
+    options |= {"output_law": own.output_law.value, "activation": own.activation.value}
+    made = _custom.make("task.custom", own.custom, options)
+    try:
+        check_task(made)
+    except ValueError as error:
+        raise UserError(f"task.custom = {own.custom}: {error}") from error
+    return made
+
+
 def setting(config: schemas.NonlinearStudyConfig, sizes: tuple[int, ...]) -> NonlinearSetting:
     """The frozen settings of a nonlinear study."""
-    task, source = config.task, config.pretraining
+    teachers, source = config.task, config.pretraining
     return NonlinearSetting(
         model=model(config),
-        family=task.family.value,
-        num_teacher_neurons=task.num_neurons,
-        output_law=task.output_law.value,
-        teacher_activation=task.activation.value,
+        family=teachers.family.value,
+        num_teacher_neurons=teachers.num_neurons,
+        output_law=teachers.output_law.value,
+        teacher_activation=teachers.activation.value,
         sizes=sizes,
-        noise_std=task.noise_std,
+        noise_std=teachers.noise_std,
         pretraining=source.loss.value,
         source_samples=source.num_samples,
         source_noise_std=source.noise_std,
@@ -57,23 +94,35 @@ def setting(config: schemas.NonlinearStudyConfig, sizes: tuple[int, ...]) -> Non
         scratch=optimizer(config.optimizer),
         fine_tune=optimizer(config.optimizer),
         num_test=config.num_test,
+        task=task(config),
     )
 
 
 def amounts(config: schemas.NonlinearStudyConfig, value: Any) -> np.ndarray:
-    """grid.amounts: removed fractions or angles, each of which makes another source."""
-    task = config.task
-    removal = task.family is schemas.Family.removal
-    top = 1 - 1 / task.num_neurons if removal else math.pi / 2
-    values = _grid.axis("grid.amounts", value, top)
-    for amount in values:
-        check_amount(task.family.value, amount, task.num_neurons)
-    if removal and len(set(np.rint(values * task.num_neurons).tolist())) != values.size:
+    """grid.amounts: removed fractions, angles, or what a task of one's own makes of them; each makes another source."""
+    own, count = task(config), config.task.num_neurons
+    values = _grid.axis("grid.amounts", value, largest_amount(config))
+    family = config.task.family
+    check_amounts(own or TeacherTask(config.task.dim, family.value, count, "signs", "relu"), values)
+    removal = own is None and family is schemas.Family.removal
+    if removal and len(set(np.rint(values * count).tolist())) != values.size:
         raise UserError(
-            f"grid.amounts = {values.tolist()} removes the same number of {task.num_neurons} neurons twice; use "
-            f"multiples of {1 / task.num_neurons:.4g}, or raise task.num_neurons."
+            f"grid.amounts = {values.tolist()} removes the same number of {count} neurons twice; use "
+            f"multiples of {1 / count:.4g}, or raise task.num_neurons."
         )
     return values
+
+
+def largest_amount(config: schemas.NonlinearStudyConfig) -> float:
+    """Where an axis of amounts ends: all neurons but one, a right angle, or 1 for a task of one's own."""
+    if config.task.custom is not None:
+        return 1.0
+    return 1 - 1 / config.task.num_neurons if config.task.family is schemas.Family.removal else math.pi / 2
+
+
+def family(config: schemas.NonlinearStudyConfig) -> str:
+    """What the amount is of: the family of teachers, or "custom"."""
+    return config.task.family.value if config.task.custom is None else "custom"
 
 
 def sample_sizes(value: Any) -> np.ndarray:
@@ -84,32 +133,20 @@ def sample_sizes(value: Any) -> np.ndarray:
     return values.astype(np.int32)
 
 
-def prepare(shared: Any, lane: dict[str, jax.Array]) -> Any:
-    """Pretrain one source/target pair, as `ensemble.run_nested` takes it."""
-    settings, key = shared
-    key = _keys.lane(key, lane["instance"])
-    prepared, report = nonlinear.prepare(settings, key, lane["amount"])
-    return (prepared, key), report
-
-
-def transfer(shared: Any, prepared: Any, index: jax.Array) -> nonlinear.TransferReport:
-    """Every transfer of one pair at one sample size."""
-    return nonlinear.transfer(shared[0], prepared[1], prepared[0], index)
-
-
-def scratch(shared: Any, lane: dict[str, jax.Array]) -> nonlinear.ScratchReport:
-    """Training from scratch on one target sample."""
-    return nonlinear.from_scratch(shared[0], _keys.lane(shared[1], lane["instance"]), lane["index"])
-
-
 def title(config: schemas.NonlinearStudyConfig) -> str:
     """The settings of a study in one line, for figures."""
     task, network = config.task, config.network
     kind = "mean-field" if network.scaling is schemas.Scaling.mean_field else f"depth {network.depth}"
-    return (
-        f"{kind} {network.activation.value}, width {network.width}, d = {task.dim}, "
-        f"{task.num_neurons} teacher neurons, σ = {task.noise_std:g}"
-    )
+    student = network.custom or f"{kind} {network.activation.value}, width {network.width}"
+    learned = task.custom or f"d = {task.dim}, {task.num_neurons} teacher neurons"
+    return f"{student}, {learned}, σ = {task.noise_std:g}"
+
+
+def worded(lines: list[str]) -> list[str]:
+    """Findings that are numbers; those worded from NaN, for want of usable runs, are left out and counted."""
+    kept = [line for line in lines if not re.search(r"\bnan\b|\binf\b", line)]
+    left_out = len(lines) - len(kept)
+    return [*kept, f"{left_out} findings are left out for want of usable runs."] if left_out else kept
 
 
 def status_notes(protocols: dict[str, np.ndarray]) -> list[str]:

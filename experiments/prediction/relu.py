@@ -13,7 +13,7 @@ from experiments.prediction.linear import between, in_order, scores
 from experiments.prediction.tasks import Task
 from experiments.running import grid as _grid
 from experiments.running.study import Progress
-from tlx import _keys, discrepancy, ensemble, nonlinear
+from tlx import discrepancy, ensemble, keys, nonlinear
 from tlx.discrepancy import FunctionLaw
 from tlx.networks import mean_field
 from tlx.networks.mean_field import TwoLayer
@@ -25,7 +25,7 @@ def lane(shared: Any, task: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """Pretrain, transfer and train one pair, and look at its learned features and its laws; see `ensemble.run`."""
     setting, nodes, key = shared
     setting = dataclasses.replace(setting, noise_std=task["noise"])
-    key = _keys.lane(key, task["draw"], task["instance"])
+    key = keys.lane(key, task["draw"], task["instance"])
     source, target = nonlinear.pair_of(setting, key, task["theta"])
     target = TwoLayer(target.neurons, task["norm"] * target.output_weights)
     result = nonlinear.pretrain(setting, key, source)
@@ -36,7 +36,7 @@ def lane(shared: Any, task: dict[str, jax.Array]) -> dict[str, jax.Array]:
     alone = nonlinear.from_scratch(setting, key, task["index"], target)
     sample = protocols.target_sample(setting, key, target)
     learned = kept(basis, setting.cutoff)
-    points = jax.random.normal(_keys.named(key, "nodes"), nodes.shape)
+    points = jax.random.normal(keys.named(key, "nodes"), nodes.shape)
     laws = {
         name: FunctionLaw(lambda x, net=net: mean_field.apply(net, x, setting.teacher_activation), setting.noise_std)
         for name, net in (("source", source), ("target", target))

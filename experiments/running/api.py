@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from omegaconf import OmegaConf
 
 from experiments.running import compose as _compose
 from experiments.running import console as _console
+from experiments.running import folder as _folder
 from experiments.running import help as _help
 from experiments.running import job as _job
 from experiments.running import legacy as _legacy
@@ -46,19 +46,13 @@ def run(
         config = _compose.composed(own, given)
         place = Path(config.hydra.run.dir if directory is None else directory)
         command = " ".join(["python -m", f"experiments.{own.name}", *given])
-        _job.run(own, _compose.typed(own, config), place, command, lambda: _leave_configuration(place, config, given))
+        _job.run(
+            own, _compose.typed(own, config), place, command, lambda: _folder.leave_configuration(place, config, given)
+        )
     if config.plan or not (place / "results.nc").exists():
         return xr.Dataset()
     with xr.open_dataset(place / "results.nc") as data:
         return _legacy.modern(data.load())
-
-
-def _leave_configuration(directory: Path, config: Any, given: list[str]) -> None:
-    """The files by which a run is known for what it is, as Hydra leaves them for a command."""
-    notes = directory / ".hydra"
-    notes.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), notes / "config.yaml")
-    OmegaConf.save(OmegaConf.create(given), notes / "overrides.yaml")
 
 
 def words(overrides: Sequence[str] | Mapping[str, Any], prefix: str = "") -> list[str]:

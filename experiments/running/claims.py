@@ -1,20 +1,21 @@
 """Who computes a unit: one claim file each, so that any number of processes can work on the same sweep.
 
-A claim names its host and process and is touched every few seconds. It is stale when its process is gone (same host)
-or it was not touched for STALE_SECONDS (another host); a stale claim is taken over. Claims only save work: units are
-immutable and written whole, so two processes computing the same one would harm nothing.
+A claim names its host, boot and process and is touched every few seconds. It is stale when its process is gone (same
+host and boot) or it was not touched for STALE_SECONDS (any other, and a process that is stopped); a stale claim is
+taken over. Claims only save work: units are immutable and written whole, so two processes computing the same one would
+harm nothing.
 """
 
 import contextlib
+import functools
 import json
 import os
 import socket
-import time
 import uuid
 from pathlib import Path
 from typing import Any
 
-from experiments.running.store import unwritable
+from experiments.running.files import now, read_json, temporary, unwritable
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -29,10 +30,24 @@ def machine() -> str:
     return f"{socket.gethostname()} {namespace}".strip()
 
 
-def _started(pid: int) -> str | None:
+@functools.cache
+def boot() -> str:
+    """This start of this host: process numbers mean nothing after another. Empty where that cannot be told."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of a process after its name: state first, start time at 19."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def started(pid: int) -> str | None:
     """When a process of this host started, in its own clock; None if it is gone ("" where that cannot be told)."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _stat(pid)
         return None if fields[0] in "ZX" else fields[19]
     except (FileNotFoundError, ProcessLookupError):
         if Path("/proc/self/stat").exists():
@@ -41,11 +56,28 @@ def _started(pid: int) -> str | None:
         return ""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return None
     except OSError:
         pass
     return ""
+
+
+def me() -> dict[str, Any]:
+    """This process, as claims and status files name it."""
+    return {"host": machine(), "boot": boot(), "pid": os.getpid(), "started": started(os.getpid())}
+
+
+def is_here(found: dict[str, Any]) -> bool:
+    """Whether a process so named would be one of this host, in this boot, that can be asked after by its number."""
+    same = found.get("host") == machine() and found.get("boot", boot()) == boot()
+    return same and isinstance(found.get("pid"), int)
+
+
+def is_gone(found: dict[str, Any]) -> bool:
+    """Whether the process so named, which `is_here`, has ended."""
+    begun = started(found["pid"])
+    return begun is None or (begun != "" and found.get("started") not in ("", begun))
 
 
 class Claims:
@@ -53,22 +85,27 @@ class Claims:
 
     def __init__(self) -> None:
         self.held: set[Path] = set()
-        self.me = {"host": machine(), "pid": os.getpid(), "started": _started(os.getpid()), "token": uuid.uuid4().hex}
+        self.me = {**me(), "token": uuid.uuid4().hex}
 
     def take(self, path: Path) -> bool:
         """Claim a unit; False if another live process has it."""
         content = json.dumps(self.me).encode()
         for _ in range(2):
             try:
-                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
             except FileExistsError:
                 if not self._bury(path):
                     return False
                 continue
             except OSError as error:
                 raise unwritable(path, error) from error
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+            except OSError as error:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                raise unwritable(path, error) from error
             self.held.add(path)
             return True
         return False
@@ -80,7 +117,7 @@ class Claims:
             return True
         if not is_stale(path, found):
             return False
-        grave = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        grave = temporary(path)
         try:
             os.rename(path, grave)
         except OSError:
@@ -89,7 +126,8 @@ class Claims:
         if not mine:  # somebody had taken it over in between: put the live claim back
             with contextlib.suppress(OSError):
                 os.link(grave, path)
-        grave.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            grave.unlink()
         return mine
 
     def beat(self) -> None:
@@ -101,20 +139,20 @@ class Claims:
     def release(self, path: Path) -> None:
         """Give one claim back."""
         self.held.discard(path)
-        if (holder(path) or {}).get("token") == self.me["token"]:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if (holder(path) or {}).get("token") == self.me["token"]:
+                path.unlink(missing_ok=True)
 
     def release_all(self) -> None:
         """Give everything back."""
         for path in list(self.held):
-            with contextlib.suppress(OSError):
-                self.release(path)
+            self.release(path)
 
 
 def holder(path: Path) -> dict[str, Any] | None:
-    """Who holds a claim: host, pid; {} for a claim that is being written; None if there is none."""
+    """Who holds a claim: host, boot, pid; {} for a claim that is being written or is none; None if there is none."""
     try:
-        return dict(json.loads(path.read_text()))
+        return read_json(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
@@ -122,24 +160,19 @@ def holder(path: Path) -> dict[str, Any] | None:
 
 
 def is_stale(path: Path, found: dict[str, Any]) -> bool:
-    """Whether the holder of a claim is gone."""
-    if found.get("host") == machine() and isinstance(found.get("pid"), int):
-        started = _started(found["pid"])
-        return started is None or (started != "" and found.get("started") not in ("", started))
+    """Whether the holder of a claim is gone, or has been silent so long that nobody should wait for it."""
+    if is_here(found) and is_gone(found):
+        return True
     try:
-        age = _now(path.parent) - path.stat().st_mtime
+        return now(path.parent) - path.stat().st_mtime > STALE_SECONDS
     except OSError:
         return False
-    return age > STALE_SECONDS
 
 
-def _now(directory: Path) -> float:
-    """The time by the clock of the file system, which is the one that dates claims."""
-    probe = directory / f".clock.{os.getpid()}.{uuid.uuid4().hex[:8]}"
-    try:
-        probe.touch()
-        return probe.stat().st_mtime
-    except OSError:
-        return time.time()
-    finally:
-        probe.unlink(missing_ok=True)
+def described(found: dict[str, Any]) -> str:
+    """A holder in words, with what it is worth knowing: that it is stopped and will not go on by itself."""
+    words = f"{found.get('host', 'an unknown host')}, process {found.get('pid', 'unknown')}"
+    with contextlib.suppress(OSError, IndexError):
+        if is_here(found) and _stat(found["pid"])[0] in "Tt":
+            return f"{words}, which is stopped (kill -CONT {found['pid']} lets it go on)"
+    return words

@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -46,14 +47,17 @@ def composed(study: Study, words: list[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             return compose(study.name, overrides=words, return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise UserError(_explain(study, words, error)) from None
 
 
 def typed(study: Study, config: DictConfig) -> Any:
     """A composed configuration as the study's dataclass, without Hydra's part."""
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(study.Config), own))
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(study.Config), own))
+    except OmegaConfBaseException as error:
+        raise UserError(_explain(study, [], error)) from None
 
 
 def check(study: Study, words: list[str]) -> None:
@@ -99,8 +103,20 @@ def _explain(study: Study, words: list[str], error: Exception) -> str:
             close = get_close_matches(wrong, keys, 1, 0.6)
             hint = f"Did you mean {close[0]}?" if close else f"--help lists the keys of {study.name}."
             return f"{study.name} has no key {wrong}. {hint}"
-    blamed = [f"{word}: " for word in words if word.partition("=")[2] and word.partition("=")[2] in str(error)][:1]
-    return " ".join([*blamed, *kept]) if not any(b.strip(": ") in " ".join(kept) for b in blamed) else " ".join(kept)
+        if line.startswith("Key '"):
+            return f"{study.name} has no key {line.split(chr(39))[1]}. --help lists those that it has."
+    said = " ".join(kept) or type(error).__name__
+    return said if any(word in said for word in words) else " ".join([*_unreadable(words), said])
+
+
+def _unreadable(words: list[str]) -> list[str]:
+    """The first word that Hydra's grammar does not take, for a message that does not name it."""
+    for word in words:
+        try:
+            OverridesParser.create().parse_override(word)
+        except (HydraException, ValueError):
+            return [f"{word}:"]
+    return []
 
 
 def _keys(node: DictConfig, prefix: str = "") -> list[str]:

@@ -57,24 +57,23 @@ class DistributedConfig:
 
 
 @dataclass
+class CacheConfig:
+    """Compiled programs kept between runs, so that only the first run of a study compiles."""
+
+    enabled: bool = True  # false: nothing is kept; JAX_COMPILATION_CACHE_DIR in the environment has JAX keep its own
+    directory: str | None = None  # shared by all processes; null: `tlx` in the user's cache folder
+    local: str | None = None  # where each process keeps its own copies; null: the system's temporary folder
+    max_gb: float = 0.5  # of the directory; the oldest entries go first
+
+
+@dataclass
 class StudyConfig:
     """What every study has."""
 
     # changes no number, and is not part of a unit's identity; the grid is part of it, axis value by axis value
     STEERING: ClassVar[tuple[str, ...]] = (
-        *(
-            "grid",
-            "ensemble",
-            "figures",
-            "figure_style",
-            "quiet",
-            "force",
-            "plan",
-            "store",
-            "shard",
-            "checkpoint",
-            "distributed",
-        ),
+        *("grid", "ensemble", "figures", "figure_style", "quiet", "force", "plan", "store", "shard", "checkpoint"),
+        *("distributed", "cache"),
     )
 
     study: str = ""
@@ -89,3 +88,4 @@ class StudyConfig:
     shard: ShardConfig = field(default_factory=ShardConfig)
     checkpoint: CheckpointConfig = field(default_factory=CheckpointConfig)
     distributed: DistributedConfig = field(default_factory=DistributedConfig)
+    cache: CacheConfig = field(default_factory=CacheConfig)

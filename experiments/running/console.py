@@ -1,7 +1,6 @@
 """What a user sees in the terminal: progress, the closing table, and errors in one message."""
 
 import contextlib
-import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as RichProgress
 from scipy import special
 
+from experiments.running.output import Stream
 from tlx.train import Status
 
 STATUS_NAMES = {-1: "missing"} | {int(status): status.label for status in Status}
@@ -22,7 +22,9 @@ FINDINGS = 6  # lines of findings in the terminal; all of them are in the report
 FEW = 10  # instances below which a table says that they are few
 WORST = 5  # cells listed of each protocol
 
-_out = Console(highlight=False)
+_stdout, _stderr = Stream("stdout"), Stream("stderr")
+
+_out = Console(highlight=False, file=_stdout)
 
 
 @contextlib.contextmanager
@@ -38,7 +40,7 @@ def silent(quiet: bool = True) -> Iterator[None]:
 def say(text: str, indent: str = "") -> None:
     """One line; on a terminal it is wrapped between words, and words (paths, commands) stay whole."""
     for line in text.split("\n"):
-        if sys.stdout.isatty() and len(line) > _out.width:
+        if _stdout.isatty() and len(line) > _out.width:
             line = textwrap.fill(
                 line, _out.width, subsequent_indent=indent or "  ", break_long_words=False, break_on_hyphens=False
             )
@@ -47,7 +49,7 @@ def say(text: str, indent: str = "") -> None:
 
 def fail(text: str) -> None:
     """An error, as one message on stderr."""
-    print(f"error: {text}", file=sys.stderr, flush=True)
+    _stderr.write(f"error: {text}\n")
 
 
 def header(study: str, directory: Path, every: Sequence[Any], todo: Sequence[Any]) -> None:
@@ -70,7 +72,7 @@ class Progress:
         self.task: Any = None
 
     def __enter__(self) -> "Progress":
-        if sys.stdout.isatty():
+        if _stdout.isatty():
             columns = (
                 TextColumn(self.title),
                 BarColumn(20),

@@ -50,14 +50,18 @@ def where(data: xr.Dataset, dims: tuple[str, ...]) -> Callable[[tuple[int, ...]]
     return cell
 
 
-def verdicts(data: xr.Dataset, dim: str = "protocol", blind: dict[str, str] | None = None) -> list[Verdict]:
+def verdicts(
+    data: xr.Dataset, dim: str = "protocol", blind: dict[str, str] | None = None, *, compared: bool = False
+) -> list[Verdict]:
     """Standard errors from theory along `dim`, over the cells whose every lane converged.
 
     Args:
         data: holds z, usable_instances and status, with `dim` first.
         blind: name along `dim` -> a dimension it does not know, along which it is counted once.
+        compared: z is that of the steps which each lane took, so cells whose steps ran out count too.
     """
-    converged = (data.status == Status.CONVERGED).all("instance")
+    good = usable(data.status.values) if compared else data.status.values == Status.CONVERGED
+    converged = data.status.copy(data=good).all("instance")
     clear = data.z.where(converged)
     out = []
     for name in data[dim].values:

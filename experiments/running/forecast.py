@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.running import compute as _runner
 from experiments.running import console as _console
 from experiments.running import store as _store
 from experiments.running import study as _study
+from experiments.running.status import situation
 from experiments.running.study import Study, Unit, UserError
 from tlx import ensemble
 
@@ -24,7 +24,7 @@ def show(study: Study, config: Any, store: _store.Units, every: list[Unit], mine
     if len(mine) != len(every):
         shard = config.shard
         _console.say(f"shard {shard.index} of {shard.count}: {len(mine)} units, {sum(u.lanes for u in mine)} runs")
-    situations = {unit.name: _runner.situation(store, unit) for unit in mine}
+    situations = {unit.name: situation(store, unit) for unit in mine}
     counts = Counter("running" if s.startswith("running") else s for s in situations.values())
     _console.say("units: " + ", ".join(f"{count} {word}" for word, count in counts.most_common()))
     todo = [unit for unit in mine if situations[unit.name] != "finished"]
@@ -71,8 +71,8 @@ def _time(store: _store.Units, mine: list[Unit], todo: list[Unit]) -> None:
         _console.say(f"time: about {_duration(left * rate)} by the finished units ({rate:.3g} s a run)")
         return
     _console.say(
-        f"time: not known for these {left} runs before one unit is finished; start the command, stop it with Ctrl-C after "
-        "its first unit (which is kept) and ask again"
+        f"time: not known for these {left} runs before one unit is finished; start the command, stop it by Ctrl-C "
+        "after its first unit (which is kept) and ask again"
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import xarray as xr
 
-from experiments.running.store import Arrays
+from experiments.running.unit_file import Arrays
 
 OLD, NEW = "method", "protocol"
 

@@ -1,13 +1,13 @@
 """What became of a multirun: every job leaves a status file, and the parent names the jobs that did not finish."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 
-from experiments.running import console as _console
+from experiments.running import console
+from experiments.running.status import standing
 
 _sweep: dict[str, Any] = {}  # of the multirun this process launches: its directory and start
 
@@ -20,28 +20,34 @@ class Report(Callback):
         _sweep.update(directory=Path(config.hydra.sweep.dir), begin=time.time() - 1.0)
 
 
-def report() -> list[str]:
-    """Name the jobs of the multirun just launched that did not finish; returns their descriptions."""
-    if not _sweep:
-        return []
+def report(code: int) -> int:
+    """Say how the multirun just launched went and name the jobs that did not finish; returns its exit code.
+
+    `code` is what the launcher ended with: not 0 if a job was refused, whose message has been shown.
+    """
+    if not _sweep:  # it did not come to launching
+        return code
     unfinished, finished = [], 0
     for path in sorted(_sweep["directory"].rglob("status*.json")):
         if path.stat().st_mtime < _sweep["begin"]:
             continue
-        status = json.loads(path.read_text())
+        status = standing(path)
         if status["state"] == "finished":
             finished += 1
             continue
         lines = [f"{path.parent}{_shard(path)} is {status['state']}: {status.get('error', '')}".rstrip(": ")]
-        lines += [f"  unit {name}: {line}" for name, line in status.get("failed", {}).items()]
+        failed = status.get("failed")
+        lines += [f"  unit {name}: {line}" for name, line in failed.items()] if isinstance(failed, dict) else []
         unfinished.append("\n    ".join(lines))
     if unfinished:
-        _console.fail(f"{len(unfinished)} of {len(unfinished) + finished} jobs did not finish:")
+        console.fail(f"{len(unfinished)} of {len(unfinished) + finished} jobs did not finish:")
         for line in unfinished:
-            _console.fail(line)
+            console.fail(line)
+    elif code or not finished:
+        console.fail(f"{finished} jobs finished; the others were refused, for the reasons above.")
     else:
-        _console.say(f"all {finished} jobs finished: {_sweep['directory']}")
-    return unfinished
+        console.say(f"all {finished} jobs finished: {_sweep['directory']}")
+    return code or (1 if unfinished or not finished else 0)
 
 
 def _shard(path: Path) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 
 from experiments.running import compute as _runner
 from experiments.running import console as _console
+from experiments.running import files as _files
 from experiments.running import report as _report
-from experiments.running import store as _store
 from experiments.running import study as _study
 from experiments.running.study import Study, UserError
 
@@ -27,28 +27,17 @@ def chosen_figures(study: Study, config: Any) -> list[str]:
     return chosen
 
 
-def refuse_foreign(directory: Path, identity: str) -> None:
-    """Refuse a directory that holds the results of another configuration."""
-    try:
-        found = json.loads((directory / "summary.json").read_text())["identity"]
-    except (OSError, ValueError, KeyError):
-        return
-    if found != identity:
-        raise UserError(
-            f"{directory} already holds the results of another configuration (see its summary.json). Choose another "
-            "directory with hydra.run.dir=DIR, or move that one away; nothing was touched."
-        )
-
-
 def complete(directory: Path, figures: list[str]) -> bool:
-    """Whether results.nc, summary.json and the chosen figures are all there and whole."""
+    """Whether results.nc, summary.json, report.html and the chosen figures are all there and whole."""
     try:
-        summary = json.loads((directory / "summary.json").read_text())
-        content = (directory / "results.nc").read_bytes()
-    except (OSError, ValueError):
+        summary = _files.read_json(directory / "summary.json")
+        content = _files.read_bytes(directory / "results.nc")
+        written = [str(file) for file in summary["files"]]
+        undrawn = [str(name) for name in summary.get("undrawn", [])]
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    drawn = all(any(file.startswith(f"{figure}.") for file in summary["files"]) for figure in figures)
-    present = all((directory / file).exists() for file in summary["files"])
+    drawn = all(figure in undrawn or any(file.startswith(f"{figure}.") for file in written) for figure in figures)
+    present = all((directory / file).exists() for file in (*written, "report.html"))
     same = summary.get("results_sha256") == hashlib.sha256(content).hexdigest()
     return same and drawn and present and not summary.get("missing")
 
@@ -80,7 +69,7 @@ def save(figure: Any, directory: Path, name: str) -> list[str]:
     for kind in ("png", "pdf"):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind)
-        _store.write_bytes(directory / f"{name}.{kind}", buffer.getvalue())
+        _files.write_bytes(directory / f"{name}.{kind}", buffer.getvalue())
         names.append(f"{name}.{kind}")
     pyplot.close(figure)
     return names
@@ -91,19 +80,23 @@ def _changed(study: Study, config: Any) -> dict[str, Any]:
     return _report.changed(_study.plain(config), _study.plain(study.Config()))
 
 
-def _draw(study: Study, data: Any, directory: Path, chosen: list[str], style: str) -> tuple[list[str], dict[str, str]]:
-    """Draw the chosen figures; their files, and their captions (the label that a figure carries) by name."""
-    files, captions = [], {}
+def _draw(
+    study: Study, data: Any, directory: Path, chosen: list[str], style: str, in_part: bool
+) -> tuple[list[str], dict[str, str], list[str]]:
+    """Draw the chosen figures; their files, their captions (the label that a figure carries) by name, and those that
+    cannot be drawn of what is left (`in_part`: cells are missing, or runs failed)."""
+    files, captions, undrawn = [], {}, []
     for name in chosen:
         try:
             figure = study.figures[name](data.assign_attrs(figure_style=style))
             captions[name] = str(figure.get_label())
             files += save(figure, directory, name)
         except Exception as error:
-            if not data.attrs.get("missing"):
+            if not in_part:
                 raise
-            _console.fail(f"figure {name} cannot be drawn with cells missing ({type(error).__name__}: {error})")
-    return files, captions
+            undrawn.append(name)
+            _console.fail(f"figure {name} cannot be drawn of what is left ({type(error).__name__}: {error})")
+    return files, captions, undrawn
 
 
 def finish(
@@ -116,9 +109,13 @@ def finish(
     checksum = _study.write_results(directory, data, attributes)
     verdicts = study.verdicts(data)
     statuses = study.statuses(data)
+    failed = any(bool(np.any(codes >= 2)) for codes in statuses.values())  # those that diverged, in no mean
     begin = time.perf_counter()
-    files, captions = _draw(study, data, directory, chosen, config.figure_style.value)
+    files, captions, undrawn = _draw(study, data, directory, chosen, config.figure_style.value, bool(missing) or failed)
     drawing = time.perf_counter() - begin
+    for name, text in study.exports(config, data).items():
+        _files.write_bytes(directory / name, text.encode())
+        files.append(name)
     summary = {
         **attributes,
         "config": _study.plain(config),
@@ -136,9 +133,10 @@ def finish(
         "missing": missing,
         "results_sha256": checksum,
         "files": ["results.nc", *files],
+        "undrawn": undrawn,
     }
-    _store.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_store._plain).encode())
-    _report.write(directory, _store)
+    _files.write_bytes(directory / "summary.json", json.dumps(summary, indent=1, default=_files.plain).encode())
+    _report.write(directory, _files)
     _console.closing(verdicts, statuses, outcome, data.attrs.get("notes", ""), findings)
     if missing:
         _console.say(f"{len(missing)} units are missing, and with them their cells:\n  " + "\n  ".join(missing[:20]))

@@ -1,7 +1,8 @@
 """Ending well: work runs in a thread of its own, so that the main one can answer signals whatever is being computed.
 
-The first SIGINT, SIGTERM or SIGUSR2 asks the work to stop at its next boundary between compiled calls. If it has not
-after GRACE_SECONDS, what is saved is kept, the rest is abandoned and the process ends. A second Ctrl-C ends it at once.
+The first SIGINT, SIGTERM, SIGHUP or SIGUSR2 asks the work to stop at its next boundary between compiled calls. If it
+has not after GRACE_SECONDS, what is saved is kept, the rest is abandoned and the process ends. A second Ctrl-C ends it
+at once. A worker of a launcher (joblib) is asked to stop when the process that launched it is gone.
 """
 
 import contextlib
@@ -19,11 +20,16 @@ POLL_SECONDS = 0.1
 T = TypeVar("T")
 
 
+def name(signum: int) -> str:
+    """A signal's name, as status files have it."""
+    return signal.Signals(signum).name if signum else "an exit"
+
+
 class Stopped(BaseException):
     """Raised at a boundary of the work once it has been asked to stop (no `except Exception` swallows it)."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
+        super().__init__(name(signum))
         self.signum = signum
 
     @property
@@ -57,9 +63,12 @@ class Stop:
         return self.signum is not None and (self.interrupts > 1 or time.monotonic() - self.since > GRACE_SECONDS)
 
 
-def supervised(work: Callable[[Stop], T], beat: Callable[[], None], abandon: Callable[[], None]) -> T:
-    """The result of `work(stop)`, or what it raised; `beat` is called meanwhile, `abandon` before a hard end."""
-    stop = Stop()
+def supervised(work: Callable[[Stop], T], beat: Callable[[Stop], None], abandon: Callable[[Stop], None]) -> T:
+    """The result of `work(stop)`, or what it raised; `beat` is called meanwhile, `abandon` before a hard end.
+
+    What `beat` raises is raised at once; the work, which may hang, is left behind.
+    """
+    stop, orphaned = Stop(), _parent()
     result: list[T] = []
     error: list[BaseException] = []
     done = threading.Event()  # not Thread.join: that takes a thread for ended once a handler has raised in it
@@ -74,18 +83,20 @@ def supervised(work: Callable[[Stop], T], beat: Callable[[], None], abandon: Cal
 
     thread = threading.Thread(target=body, name="work", daemon=True)
     leave: SystemExit | None = None
-    with _handlers(stop):
+    with _handlers(stop.ask):
         thread.start()
         while not done.is_set():
             try:
                 done.wait(POLL_SECONDS)
-                beat()
+                if orphaned():
+                    stop.ask(signal.SIGTERM)
+                beat(stop)
             except SystemExit as asked:  # from a launcher's own handler, which has already requeued the job
                 leave = asked
                 stop.ask(signal.SIGTERM)
             if stop.overdue:
-                abandon()
-                _end(leave.code if leave is not None and isinstance(leave.code, int) else 128 + (stop.signum or 0))
+                abandon(stop)
+                end(leave.code if leave is not None and isinstance(leave.code, int) else 128 + (stop.signum or 0))
     if leave is not None:
         raise leave
     if error:
@@ -93,27 +104,50 @@ def supervised(work: Callable[[Stop], T], beat: Callable[[], None], abandon: Cal
     return result[0]
 
 
-def _end(code: int) -> None:
+def end(code: int) -> None:
     """Leave without waiting for a compiled call that cannot be interrupted."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full or absent
+            stream.flush()
     os._exit(code & 0xFF)
 
 
+def _parent() -> Callable[[], bool]:
+    """Whether the launcher that this process works for has died since; never so for a command of its own."""
+    parent = os.getppid()
+    worker = any("loky" in word for word in sys.orig_argv)
+    return (lambda: os.getppid() != parent) if worker else (lambda: False)
+
+
 @contextlib.contextmanager
-def _handlers(stop: Stop) -> Iterator[None]:
-    """Our handlers within it; USR2 is left to a launcher that answers it itself (submitit requeues on it)."""
+def interruptible() -> Iterator[None]:
+    """Within it, and outside `supervised`, a signal ends what the main thread does with `Stopped`."""
+
+    def leave(signum: int) -> None:
+        raise Stopped(signum)
+
+    with _handlers(leave):
+        yield
+
+
+@contextlib.contextmanager
+def _handlers(answer: Callable[[int], None]) -> Iterator[None]:
+    """Our handlers within it; USR2 is left to a launcher that answers it (submitit requeues on it), HUP to nohup."""
     before: dict[int, Any] = {}
 
-    def ask(signum: int, frame: Any) -> None:
-        stop.ask(signum)
+    def called(signum: int, frame: Any) -> None:
+        answer(signum)
 
+    called.ours = True  # type: ignore[attr-defined]
     if threading.current_thread() is threading.main_thread():
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2):
             current = signal.getsignal(signum)
-            if signum != signal.SIGUSR2 or current in (signal.SIG_DFL, signal.SIG_IGN, None):
+            free = current in (signal.SIG_DFL, signal.SIG_IGN, None) or getattr(current, "ours", False)
+            if current == signal.SIG_IGN and signum == signal.SIGHUP:  # nohup
+                continue
+            if signum != signal.SIGUSR2 or free:
                 before[signum] = current
-                signal.signal(signum, ask)
+                signal.signal(signum, called)
     try:
         yield
     finally:

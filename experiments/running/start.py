@@ -4,18 +4,21 @@ import os
 
 import jax
 
-from experiments.running.config import Precision, StudyConfig
+from experiments.running import console
+from experiments.running.cache import use_compilation_cache
+from experiments.running.config import CacheConfig, Precision, StudyConfig
 from experiments.running.study import UserError
 from tlx import ensemble
 
 
 def start_jax(config: StudyConfig) -> None:
-    """Set precision and devices. A compilation cache on disk would be set here too, before anything is compiled."""
+    """Set precision, devices, and where compiled programs are kept."""
     # Lanes already fill the cores: LAPACK threads (SciPy's OpenBLAS, loaded at the first decomposition) would fight
     # over them, which costs a factor of ten to fifty on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     jax.config.update("jax_enable_x64", config.precision is Precision.float64)
     jax.config.update("jax_default_matmul_precision", "highest")
+    _keep_programs(config.cache)
     wanted = getattr(getattr(config, "ensemble", None), "devices", None)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if wanted is not None and wanted < 1:
@@ -27,3 +30,12 @@ def start_jax(config: StudyConfig) -> None:
             f"ensemble.devices = {wanted}, but JAX sees {jax.device_count()} device(s) here; use null for all of them "
             f"(JAX_NUM_CPU_DEVICES={wanted} in the environment emulates more on a CPU)."
         )
+
+
+def _keep_programs(cache: CacheConfig) -> None:
+    """Keep compiled programs between runs, unless that is turned off."""
+    if not 0 < cache.max_gb < 1e6:
+        raise UserError(f"cache.max_gb = {cache.max_gb} must be above 0; cache.enabled=false keeps nothing.")
+    if cache.enabled:
+        kept = {"local": cache.local, "max_bytes": int(cache.max_gb * 1e9)}
+        use_compilation_cache(cache.directory, **kept, say=console.say)

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import inspect
 import math
-import os
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
@@ -20,6 +19,8 @@ from typing import Any, ClassVar
 import numpy as np
 import xarray as xr
 
+from experiments.running import custom as _custom
+from experiments.running import files as _files
 from experiments.running import legacy as _legacy
 from experiments.running import store as _store
 
@@ -29,6 +30,8 @@ Progress = Callable[[int], None]
 
 class UserError(ValueError):
     """A request that cannot be carried out; the message names the value and the remedy. Shown without traceback."""
+
+    code = 2  # of the command
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,17 @@ class Study:
     """
 
     Config: ClassVar[type]
-    figures: Mapping[str, Callable[[xr.Dataset], Any]] = {}
     runs_along: ClassVar[tuple[str, ...]] = ("instance",)
 
     @property
     def name(self) -> str:
         """The name of the module that holds the study: that of its command, schema and presets."""
         return _module(type(self)).rpartition(".")[2]
+
+    @property
+    def figures(self) -> Mapping[str, Callable[[xr.Dataset], Any]]:
+        """Name -> the function that draws it from the finished data set."""
+        return {}
 
     @property
     def about(self) -> str:
@@ -106,6 +113,10 @@ class Study:
     def finish(self, config: Any, data: xr.Dataset) -> xr.Dataset:
         """The assembled data set with theory, statistics, units and descriptions added."""
         return data
+
+    def exports(self, config: Any, data: xr.Dataset) -> dict[str, str]:
+        """Further files of a finished run, name -> text."""
+        return {}
 
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:
         """The distance from theory, protocol by protocol."""
@@ -158,15 +169,22 @@ def plain(config: Any) -> Any:
 
 def science(config: Any) -> dict[str, Any]:
     """The part of a configuration that decides the numbers (the axes are added unit by unit)."""
-    steering = getattr(type(config), "STEERING", ())
-    return {key: _asked(value) for key, value in plain(config).items() if key not in steering}
+    kind = type(config)
+    steering, later = getattr(kind, "STEERING", ()), getattr(kind, "LATER", ())
+    defaults = plain(kind()) if later else {}
+    return {
+        key: _asked(value)
+        for key, value in plain(config).items()
+        if key not in steering and not (key in later and value == defaults[key])
+    }
 
 
 def _asked(value: Any) -> Any:
-    """Without `custom` where nothing custom is asked for: units from before there was such a key keep their names."""
+    """With the version of the code that `custom` names; without the key where it names none, as in older units."""
     if not isinstance(value, dict):
         return value
-    return {key: _asked(v) for key, v in value.items() if not (key == "custom" and v is None)}
+    own = {"custom": _custom.version(value["custom"])} if value.get("custom") else {}
+    return {key: _asked(v) for key, v in value.items() if key != "custom"} | own
 
 
 def units(study: Study, config: Any) -> list[Unit]:
@@ -212,17 +230,19 @@ def gather(study: Study, config: Any, stores: list[_store.Units], every: list[Un
 
     Missing cells are NaN, status -1; they are listed in the attribute `missing`, never filled in.
     """
-    parts, missing = [], []
+    parts, missing, versions = [], [], set()
     for unit in every:
         found = next((store for store in stores if store.receipt(unit.name) is not None), None)
         if found is None:
             missing.append(unit)
         else:
             parts.append((unit.place, _legacy.modern_unit(found.read(unit.name))))
+            versions.add(_store.version(found.receipt(unit.name) or {}))
     if not parts:
         where_to = ", ".join(str(store.directory) for store in stores)
         raise UserError(f"{where_to} holds no finished unit of this configuration; run the study first.")
     data = study.finish(config, _store.assemble(parts, study.axes(config)))
+    data.attrs["versions"] = "; ".join(sorted(versions))
     if missing:
         data.attrs["missing"] = "\n".join(f"{unit.name}: {where(study, config, unit)}" for unit in missing)
     return data, missing
@@ -235,14 +255,14 @@ def write_results(directory: Path, data: xr.Dataset, attributes: dict[str, Any])
     return hashlib.sha256(content).hexdigest()
 
 
-def writable(directory: Path) -> None:
-    """Refuse an output directory that cannot be made or written to."""
+def writable(directory: Path, key: str = "hydra.run.dir") -> None:
+    """Refuse a directory that cannot be made or written to; `key` is what chooses it."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        probe = directory / f".probe.{os.getpid()}"
-        probe.write_bytes(b"")
+        probe = _files.temporary(directory / "probe")
+        probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"output directory {directory} cannot be written ({error.strerror}). Choose another with hydra.run.dir=DIR."
+            f"directory {directory} cannot be written ({error.strerror}). Choose another with {key}=DIR."
         ) from error

@@ -102,6 +102,45 @@ def test_gaussian_transport(x64):
     assert D.wasserstein_sample(source=draws[0], target=draws[1]) > low  # biased upwards, as stated
 
 
+@pytest.mark.parametrize("size", [1e-7, 1e-5, 1e-3, 0.1, 1.0])
+@pytest.mark.parametrize(("noise", "reference"), [(0.5, 0.5), (0.3, 0.30003), (0.0, 0.0), (0.2, 1.5)])
+def test_transport_bounds_keep_their_order_in_float32(size, noise, reference):
+    """Small separations: the upper bound was 0, below the lower. W_2 against factors brought together in float64."""
+    first, second = SOURCE.astype(np.float32), (SOURCE + size * TARGET).astype(np.float32)
+    noise, reference = np.float32(noise), np.float32(reference)
+    pair = {"source": LinearLaw(jnp.asarray(first), noise), "target": LinearLaw(jnp.asarray(second), reference)}
+    low, high = D.wasserstein_1_bounds(**pair)
+    apart = np.hypot(np.linalg.norm(first.astype(float) - second), float(noise) - float(reference))
+    assert low.dtype == high.dtype == np.float32
+    assert 0.3 * apart < float(low) <= float(high) <= 0.8 * apart  # sqrt(2/pi) = .798
+    factors = [np.eye(DIM + 1), np.eye(DIM + 1)]
+    for factor, weights, std in zip(factors, (first, second), (noise, reference), strict=True):
+        factor[-1, :-1], factor[-1, -1] = weights, std
+    left, _, right = np.linalg.svd(factors[1].T @ factors[0])
+    exact = np.linalg.norm(factors[0] - factors[1] @ left @ right)
+    np.testing.assert_allclose(D.wasserstein_2(**pair), exact, rtol=2e-6 if size > 1e-6 else 1e-5)
+
+
+@pytest.mark.parametrize("reference", [1.0, 20.0, 300.0])
+@pytest.mark.parametrize("distance", [0.0, 1.0, 30.0])
+def test_jensen_shannon_at_unequal_noise(reference, distance):
+    """Noises far apart, in float32, against a fine sum: .680 was given for .641 at 20, above its own bound."""
+    function = FunctionLaw(lambda x: distance + 0 * x[:, 0], 1.0)
+    nodes = D.sampled_inputs(jnp.zeros((1, 1)))
+    pair = {"source": function, "target": FunctionLaw(lambda x: 0 * x[:, 0], reference)}
+    y = np.unique(np.concatenate([np.linspace(-10, 10, 80_001) * reference, distance + np.linspace(-10, 10, 80_001)]))
+    logs = -((y - distance) ** 2) / 2, -((y / reference) ** 2) / 2 - np.log(reference)
+    middle = np.logaddexp(*logs) - np.log(2)
+    exact = np.trapezoid(sum(np.exp(log) * (log - middle) for log in logs), y) / np.sqrt(2 * np.pi) / 2
+    found = float(D.jensen_shannon(**pair, inputs=nodes))
+    assert found == pytest.approx(exact, abs=1e-6)
+    assert found == pytest.approx(
+        float(D.jensen_shannon(source=pair["target"], target=pair["source"], inputs=nodes)), abs=1e-6
+    )
+    variation = float(D.total_variation(**pair, inputs=nodes))
+    assert variation**2 / 2 - 1e-6 <= found <= np.log(2) * variation + 1e-6
+
+
 def test_maximum_mean_discrepancy_against_its_unbiased_sample(x64):
     """60 pairs of samples of 200 points: the squared distance is unbiased, |z| < 4."""
     pair, rng, found = laws(0.7, 1.0), np.random.default_rng(1), []

@@ -1,5 +1,6 @@
 """Programs of lanes from shapes alone: memory is obeyed, devices need not exist, compilers that find no room shrink."""
 
+import importlib.util
 import types
 
 import jax
@@ -137,3 +138,21 @@ def test_only_cpus_turn_relu_neurons_behind_a_barrier():
     here = traced.lower()
     assert "optimization_barrier" in here.as_text()
     assert "conditional(" not in here.compile().as_text()  # the choice is made before anything runs
+
+
+@pytest.mark.slow
+def test_a_tenth_of_the_memory_shrinks_for_a_tpu_too():
+    if importlib.util.find_spec("libtpu") is None:
+        pytest.skip("libtpu is not installed, so nothing can be compiled for a TPU (pip install libtpu)")
+
+    def product(shared, x):
+        once = jnp.tanh(x * shared) @ shared
+        return once @ once
+
+    chip, shared = ensemble.devices_of("v5e:2x2")[:1], np.ones((256, 256), np.float32)
+    wide = ensemble.make_layout(48, devices=chip, together=48)
+    needed = ensemble.peak_bytes(ensemble.compile_lanes(product, LANES, shared, layout=wide))
+    assert needed > 48 * shared.nbytes  # each lane returns a matrix of its own
+    tight = ensemble.make_layout(48, devices=chip, together=48, memory=needed // 10)
+    fitted, _ = _compiled.fitted(product, tight, shared, LANES)
+    assert 1 <= fitted.together < 48 // 8

@@ -1,14 +1,22 @@
-"""A lane is the same alone and in any batch, chunk, or number of devices."""
+"""A lane is the same alone and in any batch, chunk, or number of devices.
+
+A lane here is two small training runs on one drawn sample, so that its program compiles in a second; whole lanes of
+the engine that trains most are compared once.
+"""
+
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from tlx import _keys, ensemble
+from tlx.linear import data
 from tlx.linear.engines import engine
 from tlx.linear.engines.full import start
 from tlx.linear.setting import LinearSetting
-from tlx.train import Optimizer, Status
+from tlx.train import Optimizer, Status, train
 
 FULL = engine("full")
 SETTING = LinearSetting(
@@ -22,21 +30,37 @@ SETTING = LinearSetting(
 OUTER = {"instance": np.arange(7, dtype=np.int32), "num_samples": np.array([4, 6, 8, 9, 18, 20, 30], np.int32)}
 ANGLES = np.linspace(0.2, 1.5, 3)
 ROUNDING = {"rtol": 2e-4, "atol": 2e-5}  # 1,100 float32 steps: about 1e3 * eps
+TASK, ONES, RULE = np.eye(12, dtype=np.float32)[0], np.ones(12, np.float32), Optimizer(0.05, 300, tolerance=0.0)
+
+
+class Report(NamedTuple):
+    risk: jax.Array
+    status: jax.Array
 
 
 def prepare(shared, lane):
+    key = _keys.lane(shared, lane["instance"])
+    sample = data.sample_moments(key, jnp.asarray(TASK), jnp.asarray(ONES), 0.3, lane["num_samples"])
+    return sample, transfer(shared, sample, np.float32(np.pi / 2))
+
+
+def transfer(shared, sample, angle):
+    begin = jnp.asarray(TASK) * jnp.cos(angle) + jnp.asarray(np.roll(TASK, 1)) * jnp.sin(angle)
+    found = train(lambda weights: data.squared_loss(weights, sample), begin, RULE)
+    return Report(jnp.sum((found.params - TASK) ** 2), found.status)
+
+
+def grid(layout=None, outer=OUTER, angles=ANGLES, seed=3, **kwargs):
+    return ensemble.run_nested(prepare, transfer, outer, angles, jax.random.key(seed), layout=layout, **kwargs)
+
+
+def whole_prepare(shared, lane):
     setting, key = shared
     return FULL.prepare(setting, _keys.lane(key, lane["instance"]), lane["num_samples"])
 
 
-def transfer(shared, prepared, angle):
+def whole_transfer(shared, prepared, angle):
     return FULL.transfer(shared[0], prepared, angle)
-
-
-def grid(layout=None, outer=OUTER, angles=ANGLES, seed=3, **kwargs):
-    return ensemble.run_nested(
-        prepare, transfer, outer, angles, (SETTING, jax.random.key(seed)), layout=layout, **kwargs
-    )
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +80,18 @@ def test_layout_changes_no_number(reference, devices, together, per_call):
     layout = ensemble.make_layout(7, devices=tuple(jax.local_devices()[:devices]), together=together, per_call=per_call)
     assert len(layout.devices) == devices
     assert_same(grid(layout), reference)
+
+
+def test_layout_changes_no_number_of_a_whole_engine():
+    def whole(layout):
+        shared = SETTING, jax.random.key(3)
+        return ensemble.run_nested(whole_prepare, whole_transfer, OUTER, ANGLES, shared, layout=layout)
+
+    one = tuple(jax.local_devices()[:1])
+    assert_same(
+        whole(ensemble.make_layout(7, together=2, per_call=4)),
+        whole(ensemble.make_layout(7, devices=one, together=1, per_call=1)),
+    )
 
 
 def test_one_lane_alone_is_the_lane_of_the_batch(reference):
@@ -92,8 +128,6 @@ def test_progress_counts_lanes_to_the_end():
 
 def test_a_diverged_lane_harms_no_other():
     def lane(shared, rate):
-        from tlx.train import train
-
         result = train(lambda w: 3.0 * (w - 2.0) ** 2, jax.numpy.asarray(1.0), Optimizer(rate, 200))
         return result.params, result.status
 
@@ -116,7 +150,7 @@ def test_one_program_serves_every_sample_size():
             transfer,
             {"instance": np.arange(2, dtype=np.int32), "num_samples": np.full(2, samples, np.int32)},
             ANGLES,
-            (SETTING, jax.random.key(0)),
+            jax.random.key(0),
         )
     assert len(count) == 1
 
@@ -195,7 +229,6 @@ def test_a_rehearsal_has_the_shapes_and_computes_nothing(reference):
     assert found[0].bytes_per_call > 12 * 12 * 4  # at least one weight matrix
 
 
-@pytest.mark.slow
 def test_memory_is_obeyed_by_the_compiled_program(reference):
     one = tuple(jax.local_devices()[:1])
 

@@ -8,9 +8,10 @@ import toy_study
 import xarray as xr
 from omegaconf import OmegaConf
 
-from experiments.collect import collect, positions, union
+from experiments.collect import collect
 from experiments.collect import main as collect_main
 from experiments.running import config as _schemas
+from experiments.running.merging import positions, union
 
 collect = functools.partial(collect, own=(toy_study.STUDY,))
 
@@ -108,3 +109,86 @@ def test_axes_are_united_by_value_not_by_place():
     assert axes["x"].tolist() == [0.2, 0.4, 0.6]
     assert axes["m"].tolist() == ["b", "a"]
     assert positions(axes["m"], np.array(["a"])).tolist() == [1]
+
+
+@pytest.fixture
+def two(tmp_path):
+    """A sound job and a directory for another one beside it."""
+    job(tmp_path / "in/good")
+    other = tmp_path / "in/other"
+    (other / ".hydra").mkdir(parents=True)
+    return tmp_path, other
+
+
+def collected(directory, monkeypatch, capsys, code=1):
+    """The command line on a directory: what it complains of."""
+    words = ["collect", str(directory / "in"), f"hydra.run.dir={directory / 'out'}", "--figures"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as end:
+        collect_main(own=(toy_study.STUDY,))
+    assert end.value.code == code
+    np.testing.assert_array_equal(risks(directory / "out"), risks(directory / "in/good"))
+    return capsys.readouterr().err
+
+
+def test_all_taken_in_is_exit_code_0(tmp_path, monkeypatch, capsys):
+    job(tmp_path / "in/good")
+    assert collected(tmp_path, monkeypatch, capsys, code=0) == ""
+
+
+BAD = {
+    "study: [": "no YAML",
+    "study: unheard_of": "of no study here (study: 'unheard_of')",
+    "[1, 2]": "of no study here",
+    "": "of no study here",
+    "study: toy\nseed: many": "does not fit this version",
+    "study: toy\nnew_key: 1": "does not fit this version",
+    "study: toy\ncount_file: ${oc.env:SECRET}": "asks for a value from elsewhere, which is never done",
+    "study: toy\nstore: ${oc.env:SECRET}": "asks for a value from elsewhere",
+    "study: !!python/object/apply:os.system [false]": "no YAML",
+    "study: toy\nunits: 0": "its grid is empty",
+}
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_a_job_that_cannot_be_taken_in_is_named_and_the_others_are(two, monkeypatch, capsys, text):
+    directory, other = two
+    monkeypatch.setenv("SECRET", "hunter2")
+    (other / ".hydra/config.yaml").write_text(text)
+    said = collected(directory, monkeypatch, capsys)
+    assert f"left out: {other}: " in said
+    assert BAD[text] in said
+    assert b"hunter2" not in b"".join(path.read_bytes() for path in (directory / "out").iterdir())
+
+
+def test_a_job_without_configuration_is_named(two, monkeypatch, capsys):
+    directory, other = two
+    assert f"left out: {other}: " in collected(directory, monkeypatch, capsys)
+
+
+def test_a_job_of_version_0_1_is_named_with_that_version(two, monkeypatch, capsys):
+    directory, other = two
+    config = toy_study.configured(seed=5)
+    OmegaConf.save(OmegaConf.structured(config), other / ".hydra/config.yaml")
+    (other / "units").mkdir()
+    (other / "units/toy-01234567890123456789.json").write_text('{"format": 1, "study": "toy"}')
+    monkeypatch.setattr("sys.argv", ["collect", str(directory / "in"), "--output", str(directory / "out"), "--figures"])
+    with pytest.raises(SystemExit):
+        collect_main(own=(toy_study.STUDY,))
+    said = capsys.readouterr().err
+    assert "no unit is finished of seed=5 (units of another version: 1 of tlx 0.1 (format 1" in said
+
+
+def test_a_figure_that_fails_for_one_configuration_leaves_the_others(tmp_path, monkeypatch):
+    for seed in (3, 1):
+        job(tmp_path / "in" / str(seed), seed=seed)
+
+    def draw(data):
+        if '"seed": 3' in data.attrs.get("config", "") or not (tmp_path / "out/seed=3/values.png").exists():
+            raise ZeroDivisionError("cannot be drawn")
+        return toy_study.draw(data)
+
+    monkeypatch.setitem(toy_study.Toy.figures, "values", draw)
+    data = collect([tmp_path / "in"], tmp_path / "out")
+    assert data.seed.values.tolist() == [1, 3]
+    assert "cannot be drawn" in data.attrs["omitted"]

@@ -1,5 +1,6 @@
 """Real studies from the command line: multiruns by launcher, failures by name, and two processes as one."""
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from experiments.running import claims as _claims
 from experiments.running import hosts as _hosts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +64,34 @@ def test_joblib_gives_the_same(tmp_path, alone):
     command("-m", *TINY, "seed=0,1", *sweep, "hydra.launcher.n_jobs=2")
     np.testing.assert_array_equal(risks(tmp_path / "0"), risks(alone))
     assert not np.array_equal(risks(tmp_path / "1"), risks(alone))
+
+
+@pytest.mark.slow
+def test_joblib_workers_die_with_their_parent(tmp_path):
+    words = ["-m", *TINY, "seed=0,1", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${seed}"]
+    words += [
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "optimizer.num_steps=2000000",
+        "optimizer.tolerance=0",
+    ]
+    parent = subprocess.Popen([*PROGRAM, *words], cwd=ROOT, env=ONE_DEVICE, stdout=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 120
+        while len(list(tmp_path.glob("*/units/*.claim"))) < 2:
+            assert parent.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        workers = [json.loads(path.read_text())["pid"] for path in tmp_path.glob("*/units/*.claim")]
+        assert parent.pid not in workers
+    finally:
+        parent.kill()
+        parent.wait()
+    end = time.monotonic() + 30
+    while any(_claims.started(pid) for pid in workers):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert not list(tmp_path.glob("*/units/*.claim"))
 
 
 @pytest.mark.slow
@@ -123,7 +153,7 @@ def test_the_guide_and_the_templates_name_what_exists():
 
     register(PhaseDiagram())
     GlobalHydra.instance().clear()
-    guide = (ROOT / "experiments/CLUSTER.md").read_text()
+    guide = (ROOT / "docs/clusters.md").read_text()
     keys = [*re.findall(r"`([a-z_]+\.[a-z_]+)[=`]", guide), "force", "plan", "store"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         overrides = ["hydra/launcher=slurm", "device=shared_gpu"]

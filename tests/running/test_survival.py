@@ -14,9 +14,7 @@ import toy_study
 import xarray as xr
 
 from experiments.running import checkpoint as _checkpoint
-from experiments.running import claims as _claims
 from experiments.running.checkpoint import Journal
-from experiments.running.claims import Claims
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds for a process to start on a busy machine
@@ -137,40 +135,6 @@ def test_two_processes_share_a_sweep(tmp_path):
     assert counted(tmp_path) == 36, out  # nothing computed twice
     assert np.isfinite(risks(tmp_path)).all()
     assert not claims(tmp_path)
-
-
-def test_a_claim_of_a_living_process_is_respected(tmp_path):
-    mine, other = Claims(), Claims()
-    path = tmp_path / "u.claim"
-    assert mine.take(path)
-    assert not other.take(path)
-    other.release(path)  # not its own
-    assert path.exists()
-    mine.release(path)
-    assert other.take(path)
-
-
-def test_a_claim_of_a_dead_process_is_taken_over(tmp_path):
-    path = tmp_path / "u.claim"
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    path.write_text(json.dumps({"host": _claims.machine(), "pid": gone.pid, "started": "1", "token": "x"}))
-    assert Claims().take(path)
-
-
-def test_a_claim_of_another_host_is_taken_over_once_it_is_silent(tmp_path):
-    path = tmp_path / "u.claim"
-    path.write_text(json.dumps({"host": "elsewhere", "pid": 1, "token": "x"}))
-    assert not Claims().take(path)
-    old = time.time() - _claims.STALE_SECONDS - 5
-    os.utime(path, (old, old))
-    assert Claims().take(path)
-
-
-def test_a_reused_process_number_is_not_taken_for_the_holder(tmp_path):
-    path = tmp_path / "u.claim"
-    path.write_text(json.dumps({"host": _claims.machine(), "pid": os.getpid(), "started": "1", "token": "x"}))
-    assert Claims().take(path)
 
 
 @pytest.mark.parametrize("damage", [lambda c: c[:-3], lambda c: c[:100] + b"?" + c[101:], lambda c: b""])

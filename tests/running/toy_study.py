@@ -15,14 +15,22 @@ from experiments.running import config as _schemas
 from experiments.running import job as _job
 from experiments.running import store as _store
 from experiments.running.signals import Stopped
-from experiments.running.study import Study, Verdict
+from experiments.running.study import Study, UserError, Verdict
 from tlx import ensemble
 
 
 @dataclass
 class ToyConfig(_schemas.StudyConfig):
     # what only steers the toy is no part of a unit's name
-    STEERING: ClassVar = (*_schemas.StudyConfig.STEERING, "delay", "broken", "slow_call", "count_file", "units")
+    STEERING: ClassVar = (
+        *_schemas.StudyConfig.STEERING,
+        "delay",
+        "broken",
+        "slow_figure",
+        "slow_call",
+        "count_file",
+        "units",
+    )
 
     study: str = "toy"
     units: int = 4
@@ -83,6 +91,7 @@ def compute(config, place, progress):
 
 
 def draw(data):
+    time.sleep(float(os.environ.get("TOY_DRAWING_SECONDS", "0")))
     figure, panel = plt.subplots()
     panel.plot(data.risk.values.ravel())
     return figure
@@ -133,7 +142,7 @@ def _value(text):
             return kind(text)
         except ValueError:
             pass
-    return {"true": True, "false": False}.get(text, text)
+    return {"true": True, "false": False}.get(text, text.strip("[]").split(",") if text.startswith("[") else text)
 
 
 if __name__ == "__main__":
@@ -143,6 +152,6 @@ if __name__ == "__main__":
         run(sys.argv[1], **{k: _value(v) for k, v in (pair.split("=", 1) for pair in sys.argv[2:])})
     except Stopped as stopped:
         raise SystemExit(stopped.code) from None
-    except (_job.UnitsFailed, _store.StoreError) as error:
+    except (_job.UnitsFailed, _store.StoreError, UserError) as error:
         print(error, file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(error.code) from None

@@ -32,10 +32,19 @@ def test_signatures_are_kept():
         "source_ratio": inf,
         "source_noise_std": 0.0,
         "published": False,
+        "trained_layers": None,
     }
     assert {name: tuned[name].default for name in defaults} == defaults
     assert next(iter(inspect.signature(theory.transferability).parameters)) == "method"
     assert list(inspect.signature(theory.optimal_ridge_risk).parameters)[:2] == ["sample_ratio", "noise_std"]
+    pair = ["overlap_angle", "sample_ratio", "noise_std"]
+    for function, more in (
+        (theory.l2sp_risk, ["penalty", "target_norm", "source_norm"]),
+        (theory.optimal_l2sp_risk, ["target_norm", "source_norm"]),
+        (theory.source_ridge_risk, ["penalty", "target_norm", "num_samples"]),
+        (theory.optimal_source_ridge_risk, ["target_norm", "num_samples"]),
+    ):
+        assert list(inspect.signature(function).parameters)[: 3 + len(more)] == pair + more
     for function in (theory.scratch_risk, theory.linear_transfer_risk, theory.fine_tuning_risk):
         kinds = [p.kind for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
         assert set(kinds) == {inspect.Parameter.KEYWORD_ONLY}

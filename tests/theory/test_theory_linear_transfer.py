@@ -104,9 +104,6 @@ def test_features_identities(x64):
     whole = theory.feature_transfer_risk(50, 0.0, noise, num_samples=jnp.array([20.0, 90.0]))
     np.testing.assert_allclose(whole, theory.scratch_risk(jnp.array([0.4, 1.8]), noise, dim=50), rtol=1e-13)
     np.testing.assert_array_equal(theory.feature_transfer_risk(5, 0.1, 0.2, num_samples=jnp.arange(4.0, 7.0)), np.inf)
-    ridged = theory.feature_transfer_risk(40, 0.2, noise, num_samples=60.0, ridge=0.3, in_span_energy=0.8)
-    spread = np.sqrt(noise**2 + 0.2)
-    np.testing.assert_allclose(ridged, 0.2 + theory.ridge_risk(1.5, spread, 0.3, target_norm=np.sqrt(0.8)), rtol=1e-12)
     endless = theory.feature_transfer_risk(40, 0.2, noise, ridge=0.3, in_span_energy=0.8)
     np.testing.assert_allclose(endless, 0.2 + 0.8 * (0.3 / 1.3) ** 2, rtol=1e-12)
 

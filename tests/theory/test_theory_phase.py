@@ -52,6 +52,8 @@ def test_published_break_even_is_sixty_degrees(x64):
     np.testing.assert_allclose(angle, np.pi / 3, rtol=1e-12)
     exact = theory.break_even_angle("fine_tuning", 0.5, 0.7)
     assert abs(float(exact) - np.pi / 3) > 0.02
+    independent = theory.break_even_angle("fine_tuning", 0.5, 1.0)  # found by others too: 52.2 degrees
+    np.testing.assert_allclose(np.degrees(independent), 52.2, atol=0.05)
 
 
 def test_linear_region_opens_at_the_stated_angle(x64):

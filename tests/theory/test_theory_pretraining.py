@@ -140,10 +140,44 @@ def test_effective_start_of_a_small_random_network(x64):
     assert abs(float(theory.pretraining_norm(rate * steps, 2 * start)) / reached - 1) > 0.1
 
 
+@pytest.mark.parametrize("alignment", [-1.0, -0.999, 0.3, 1.0])
+def test_path_to_the_end(x64, alignment):
+    """From the opposite direction the vector shrinks to zero along dx/dt = -4 x (rho + x); it gave NaN."""
+    times = jnp.array([0.0, 0.4, 3.0, 300.0, np.inf])
+    norm, cosine = theory.pretraining_path(times, 0.3, alignment, source_norm=1.3)
+    assert np.all(np.isfinite(norm))
+    if alignment > -1:
+        np.testing.assert_allclose([norm[-1], cosine[-1]], [1.3, 1.0], rtol=1e-12)
+        return
+    np.testing.assert_array_equal(cosine, -1.0)
+    path = solve_ivp(lambda _, x: -4 * x * (1.3 + x), (0, 3), [0.3], t_eval=times[:3], rtol=1e-11, atol=1e-16)
+    np.testing.assert_allclose(norm[:3], path.y[0], rtol=1e-6)
+    np.testing.assert_array_equal(norm[3:], 0.0)
+    slope = jax.grad(lambda t: theory.pretraining_path(t, 0.3, -1.0, source_norm=1.3)[0])(0.4)
+    np.testing.assert_allclose(slope, -4 * norm[1] * (1.3 + norm[1]), rtol=1e-10)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 5])
+def test_a_chain_at_the_source_stays_there(x64, depth):
+    np.testing.assert_allclose(
+        theory.pretraining_norm(jnp.array([0.0, 2.0, np.inf]), 1.2, source_norm=1.2, depth=depth), 1.2, rtol=1e-14
+    )
+    assert theory.pretraining_time(1.2, 1.2, source_norm=1.2, depth=depth) == 0.0
+    assert theory.pretraining_time(0.4, 0.4, depth=depth) == 0.0
+
+
+def test_traced_values_that_are_never_reached_are_nan(x64):
+    assert np.isnan(jax.jit(theory.pretraining_time)(0.1, 0.2))
+    assert np.isnan(jax.jit(lambda x: theory.pretraining_norm(1.0, x, depth=3))(1.5))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: theory.pretraining_norm(1.0, 0.0), "initial_norm"),
+        (lambda: theory.pretraining_norm(1.0, 1.5, depth=3), "initial_norm = 1.5 is outside"),
+        (lambda: theory.pretraining_time(0.1, 0.2), "norm = 0.1 is outside"),
+        (lambda: theory.pretraining_time(np.array([0.5, 1.5]), 0.2), "norm = 1.5 is outside"),
         (lambda: theory.pretraining_norm(-1.0, 0.1), "time"),
         (lambda: theory.pretraining_norm(1.0, 0.1, depth=0), "depth"),
         (lambda: theory.pretraining_time(-0.5, 0.1), "norm"),

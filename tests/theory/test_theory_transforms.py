@@ -11,6 +11,7 @@ from tlx import theory
 
 # one call per public function: positional values that may all be traced, and the fixed keywords
 SPECTRUM, TARGET, SOURCE = np.linspace(0.5, 1.5, 12), np.cos(np.arange(12.0)), np.sin(np.arange(12.0))
+MATRICES = np.cos(np.arange(24.0)).reshape(12, 2), np.sin(np.arange(24.0) ** 2).reshape(12, 2)
 CALLS = {
     "scratch_risk": (lambda g, s: theory.scratch_risk(g, s, target_norm=1.2), (0.6, 0.3)),
     "scratch_risk exact": (lambda g, s: theory.scratch_risk(g, s, dim=50), (0.6, 0.3)),
@@ -26,6 +27,55 @@ CALLS = {
         (0.8, 0.3, 20.0),
     ),
     "feature_transfer_risk": (lambda e, s, n: theory.feature_transfer_risk(3, e, s, num_samples=n), (0.2, 0.3, 20.0)),
+    "feature_transfer_risk ridged": (
+        lambda e, s, r: theory.feature_transfer_risk(3, e, s, num_samples=20.0, ridge=r),
+        (0.2, 0.3, 0.1),
+    ),
+    "optimal_linear_transfer_ridge": (
+        lambda t, s, n: theory.optimal_linear_transfer_ridge(t, s, num_samples=n),
+        (0.8, 0.3, 20.0),
+    ),
+    "optimal_linear_transfer_risk": (
+        lambda t, s, n: theory.optimal_linear_transfer_risk(t, s, num_samples=n, source_ratio=0.5),
+        (0.8, 0.3, 20.0),
+    ),
+    "linear_transfer_risk finite source": (
+        lambda t, g, s: theory.linear_transfer_risk(t, 0.3, source_ratio=g, source_noise_std=s, num_samples=20, dim=50),
+        (0.8, 1.1, 0.3),
+    ),
+    "l2sp_risk": (lambda t, g, s, p: theory.l2sp_risk(t, g, s, p, target_norm=1.2), (0.8, 0.6, 0.3, 0.2)),
+    "optimal_l2sp_penalty": (theory.optimal_l2sp_penalty, (0.8, 0.6, 0.3)),
+    "optimal_l2sp_risk": (theory.optimal_l2sp_risk, (0.8, 0.6, 0.3)),
+    "tuned_break_even_angle": (
+        lambda r, q, s: theory.tuned_break_even_angle(
+            target_norm=r, source_norm=q, source_ratio=0.6, source_noise_std=s
+        ),
+        (1.2, 0.8, 0.3),
+    ),
+    "layerwise_l2sp_risk": (
+        lambda t, g, s, w: theory.layerwise_l2sp_risk(t, g, s, w, depth=3),
+        (0.8, 0.6, 0.3, 0.2),
+    ),
+    "optimal_layerwise_l2sp_risk": (theory.optimal_layerwise_l2sp_risk, (0.8, 0.6, 0.3)),
+    "source_ridge_risk": (
+        lambda t, g, s, p: theory.source_ridge_risk(t, g, s, p, num_samples=20),
+        (0.8, 0.6, 0.3, 0.2),
+    ),
+    "optimal_source_ridge_penalty": (theory.optimal_source_ridge_penalty, (0.8, 0.6, 0.3)),
+    "optimal_source_ridge_risk": (theory.optimal_source_ridge_risk, (0.8, 0.6, 0.3)),
+    "multi_output_scratch_risk": (lambda g, s: theory.multi_output_scratch_risk(g, s, 3), (0.6, 0.3)),
+    "multi_output_linear_transfer_risk": (
+        lambda s, n: theory.multi_output_linear_transfer_risk(MATRICES[0], MATRICES[1], s, num_samples=n),
+        (0.3, 20.0),
+    ),
+    "multi_output_fine_tuning_risk": (
+        lambda g, s: theory.multi_output_fine_tuning_risk(np.array([0.5, 1.1]), g, s, num_outputs=3),
+        (0.6, 0.3),
+    ),
+    "fine_tuning_risk trained": (
+        lambda t, g, s: theory.fine_tuning_risk(t, g, s, depth=4, trained_layers=2),
+        (0.8, 0.6, 0.3),
+    ),
     "fine_tuning_risk": (lambda t, g, s: theory.fine_tuning_risk(t, g, s, depth=3, source_ratio=0.5), (0.8, 0.6, 0.3)),
     "fine_tuning_risk exact": (lambda t, g, s: theory.fine_tuning_risk(t, g, s, dim=50), (0.8, 0.6, 0.3)),
     "fine_tuning_gain": (theory.fine_tuning_gain, (0.8, 0.6, 0.3)),
@@ -63,8 +113,14 @@ CALLS = {
 UNTRACED = {"transfer_sign"}  # piecewise constant: nothing to differentiate
 
 
+def over_time(function):
+    """The theory of training over time has transformation tests of its own (test_training_transforms)."""
+    return function.__module__.startswith("tlx.theory.training.")
+
+
 def test_every_public_function_is_here():
-    public = {name for name, value in vars(theory).items() if inspect.isfunction(value) and not name.startswith("_")}
+    functions = {name: value for name, value in vars(theory).items() if inspect.isfunction(value)}
+    public = {name for name, value in functions.items() if not (name.startswith("_") or over_time(value))}
     assert public - UNTRACED == {name.split()[0] for name in CALLS}
 
 
@@ -79,7 +135,10 @@ def test_grad_is_the_finite_difference(x64, name):
         np.testing.assert_allclose(gradient, (high - low) / (2 * h), rtol=2e-5, atol=2e-8)
 
 
-@pytest.mark.parametrize("name", CALLS)
+HEAVY = {"optimal_layerwise_l2sp_risk"}  # four compilations of a search
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in CALLS])
 def test_jit_vmap_and_precision(name):
     call, point = CALLS[name]
     plain = np.asarray(call(*point))

@@ -75,6 +75,45 @@ def descend(inputs, labels, start, width, learning_rate, steps):
     return np.einsum("kdw,kw->kd", first, last)
 
 
+def descend_chain(inputs, labels, start, depth, learning_rate, steps, *, trained=None, decay=0.0, width=3):
+    """Gradient descent of full matrices W_1 (dim, width) ... W_L (width, 1) from the balanced limit, on every data set.
+
+    `trained` lists the layers that move (all by default); `decay` pulls each towards its own start.
+    """
+    trained = range(depth) if trained is None else trained
+    inner = np.ones((width, 1)) / np.sqrt(width)
+    size = np.linalg.norm(start) ** (1 / depth)
+    begin = [size * (start / np.linalg.norm(start))[:, None] @ inner.T] + [size * inner @ inner.T] * (depth - 2)
+    begin += [size * inner] if depth > 1 else []
+    ends = descend_layers(inputs, labels[..., None], begin, learning_rate, steps, trained=trained, decay=decay)
+    return ends[..., 0]
+
+
+def descend_layers(inputs, labels, begin, learning_rate, steps, *, trained, decay=0.0):
+    """The same from any layers `begin`, for labels (count, samples, outputs); returns (count, dim, outputs)."""
+    count, samples, _ = inputs.shape
+    layers = [np.repeat(layer[None], count, axis=0) for layer in begin]
+    turned = np.swapaxes(inputs, 1, 2)
+    gram, cross = turned @ inputs / samples, turned @ labels / samples
+    last = np.repeat(np.eye(labels.shape[-1])[None], count, axis=0)
+    for _ in range(steps):
+        tails = [last]
+        for layer in reversed(layers):
+            tails.append(layer @ tails[-1])
+        head = 2 * (gram @ tails[-1] - cross)
+        slopes = []
+        for layer, tail in zip(layers, reversed(tails[:-1]), strict=True):
+            slopes.append(head @ np.swapaxes(tail, 1, 2))
+            head = np.swapaxes(layer, 1, 2) @ head
+        for index in trained:
+            pull = slopes[index] + decay * (layers[index] - begin[index])
+            layers[index] = layers[index] - learning_rate * pull
+    beta = layers[0]
+    for layer in layers[1:]:
+        beta = beta @ layer
+    return beta
+
+
 def z_score(values, theory):
     """Distance of a mean from a number, in standard errors."""
     values = np.asarray(values)

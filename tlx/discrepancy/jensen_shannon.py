@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from tlx.discrepancy.laws import InputNodes, Law, check_laws, mean_over_difference
 
-_NODES = 200
+_NODES, _REACH = 200, 9.0
 
 
 def jensen_shannon(*, source: Law, target: Law, inputs: InputNodes | None = None) -> Float[Array, ""]:
@@ -21,10 +21,8 @@ def jensen_shannon(*, source: Law, target: Law, inputs: InputNodes | None = None
         inputs: nodes for E over x, unless both laws are linear.
 
     Returns:
-        No closed form: quadrature over y and, for two linear laws, over the Gaussian difference of the outputs
-        (better than
-        1e-6 for noises within a factor of 3 of each other); unbiased over x with drawn inputs. TV²/2 <= JS <= log(2)
-        TV.
+        No closed form: quadrature over y and, for two linear laws, over the Gaussian difference of the outputs, to
+        1e-6 at any ratio of the noises; unbiased over x with drawn inputs. TV²/2 <= JS <= log(2) TV.
     """
     check_laws(source, target, noisy=True)
     noise, reference = jnp.asarray(source.noise_std), jnp.asarray(target.noise_std)
@@ -36,20 +34,19 @@ def jensen_shannon(*, source: Law, target: Law, inputs: InputNodes | None = None
 def gaussian_jensen_shannon(
     difference: Float[Array, " n"], noise: Float[Array, ""], reference: Float[Array, ""]
 ) -> Float[Array, " n"]:
-    """JS of N(difference, noise²) and N(0, reference²), entry by entry."""
+    """JS of N(difference, noise²) and N(0, reference²), entry by entry.
+
+    log 2 - (1/2) integral of [p log(1 + q/p) + q log(1 + p/q)] with p the narrower law: both terms are below p, so nine
+    of its standard deviations hold the integral, and there the wider law is smooth.
+    """
+    narrow, wide = jnp.minimum(noise, reference), jnp.maximum(noise, reference)
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    z = jnp.asarray(9 * nodes)
-    mass = jnp.asarray(9 * weights * np.exp(-((9 * nodes) ** 2) / 2) / np.sqrt(2 * np.pi))
+    z = jnp.asarray(_REACH * nodes)
+    mass = jnp.asarray(_REACH * weights * np.exp(-((_REACH * nodes) ** 2) / 2) / np.sqrt(2 * np.pi))
 
     def at(gap):
-        # log(q/p) at points of p, and log(p/q) at points of q
-        from_source = _log_ratio(gap + noise * z, 0.0, reference, gap, noise)
-        from_target = _log_ratio(reference * z, gap, noise, 0.0, reference)
-        return jnp.log(2.0) - jnp.sum(mass * (jax.nn.softplus(from_source) + jax.nn.softplus(from_target))) / 2
+        log_ratio = jnp.log(narrow / wide) + z**2 / 2 - ((narrow * z + gap) / wide) ** 2 / 2  # log(q/p)
+        terms = jax.nn.softplus(log_ratio) + jnp.exp(log_ratio) * jax.nn.softplus(-log_ratio)
+        return jnp.maximum(jnp.log(2.0) - jnp.sum(mass * terms) / 2, 0.0)
 
-    return jax.vmap(at)(difference)
-
-
-def _log_ratio(y, mean, std, other_mean, other_std):
-    """log of N(y; mean, std²) over N(y; other_mean, other_std²)."""
-    return jnp.log(other_std / std) - ((y - mean) / std) ** 2 / 2 + ((y - other_mean) / other_std) ** 2 / 2
+    return jax.vmap(at)(jnp.abs(difference))

@@ -48,11 +48,14 @@ def wasserstein_1_bounds(
         folded = _folded_mean(difference, gap)
         return jnp.zeros(()), jnp.sum(inputs_weights(inputs) * folded)
     coupled = np.sqrt(2 / np.pi) * jnp.sqrt(separation(source, target) ** 2 + gap**2)
-    first, second = _reduced_covariances(source, target)
-    _, directions = jnp.linalg.eigh(first - second)
-    spreads = [jnp.sqrt(jnp.maximum(jnp.sum(directions * (cov @ directions), axis=0), 0.0)) for cov in (first, second)]
-    lower = np.sqrt(2 / np.pi) * jnp.max(jnp.abs(spreads[0] - spreads[1]))
-    return lower, jnp.minimum(coupled, wasserstein_2(source=source, target=target))
+    first, second, moved = _reduced_factors(source, target)
+    change = moved @ first.T + second @ moved.T  # S_s - S_t, whose small entries keep their digits
+    _, directions = jnp.linalg.eigh(change)
+    spreads = [jnp.sqrt(jnp.sum((factor.T @ directions) ** 2, axis=0)) for factor in (first, second)]
+    total = spreads[0] + spreads[1]
+    apart = jnp.abs(jnp.sum(directions * (change @ directions), axis=0)) / jnp.where(total > 0, total, 1.0)
+    upper = jnp.minimum(coupled, wasserstein_2(source=source, target=target))
+    return jnp.minimum(np.sqrt(2 / np.pi) * jnp.max(apart), upper), upper
 
 
 def wasserstein_2(*, source: Law, target: Law, inputs: InputNodes | None = None) -> Float[Array, ""]:
@@ -76,12 +79,10 @@ def wasserstein_2(*, source: Law, target: Law, inputs: InputNodes | None = None)
         gap = jnp.asarray(source.noise_std) - jnp.asarray(target.noise_std)
         square = jnp.sum(inputs_weights(inputs) * output_difference(source, target, inputs) ** 2)
         return jnp.sqrt(square + gap**2)
-    first, second = _reduced_covariances(source, target)
-    values, vectors = jnp.linalg.eigh(first)
-    root = (vectors * jnp.sqrt(jnp.maximum(values, 0.0))[None, :]) @ vectors.T
-    cross = jnp.linalg.eigvalsh(root @ second @ root)
-    square = jnp.trace(first) + jnp.trace(second) - 2 * jnp.sum(jnp.sqrt(jnp.maximum(cross, 0.0)))
-    return jnp.sqrt(jnp.maximum(square, 0.0))
+    first, second, moved = _reduced_factors(source, target)
+    still = jnp.sqrt(jnp.sum(moved**2))
+    turned = moved - second @ _turn(first, second, moved)
+    return jnp.minimum(still, jnp.sqrt(jnp.sum(turned**2)))
 
 
 def wasserstein_sample(
@@ -112,20 +113,51 @@ def wasserstein_sample(
     return float(_transport.assignment_cost(costs) ** (1 / order))
 
 
-def _reduced_covariances(source: LinearLaw, target: LinearLaw) -> tuple[Float[Array, "3 3"], Float[Array, "3 3"]]:
-    """Covariances of (x projected on the plane of the two weight vectors, y); elsewhere the laws agree."""
+def _reduced_factors(
+    source: LinearLaw, target: LinearLaw
+) -> tuple[Float[Array, "3 3"], Float[Array, "3 3"], Float[Array, "3 3"]]:
+    """Factors F of the covariances F F^T of (x on the plane of the two weight vectors, y), and their difference.
+
+    F = [[I, 0], [b^T, sigma]]; elsewhere the laws agree. The difference is made from those of weights and noise.
+    """
     first, second = jnp.asarray(source.weights), jnp.asarray(target.weights)
     size = jnp.sqrt(jnp.sum(first**2))
     axis = first / jnp.where(size > 0, size, 1.0)
-    along = axis @ second
-    across = jnp.sqrt(jnp.maximum(jnp.sum((second - along * axis) ** 2), 0.0))
+    change = first - second
+    along = axis @ change
+    across = jnp.sqrt(jnp.maximum(jnp.sum((change - along * axis) ** 2), 0.0))
+    noises = jnp.asarray(source.noise_std), jnp.asarray(target.noise_std)
     zero, one = jnp.zeros_like(size), jnp.ones_like(size)
 
-    def covariance(left, right, noise):
-        rows = [[one, zero, left], [zero, one, right], [left, right, left**2 + right**2 + jnp.asarray(noise) ** 2]]
+    def factor(diagonal, *last):
+        rows = [[diagonal, zero, zero], [zero, diagonal, zero], [zero + entry for entry in last]]
         return jnp.stack([jnp.stack(row) for row in rows])
 
-    return covariance(size, zero, source.noise_std), covariance(along, across, target.noise_std)
+    moved = factor(zero, along, -across, noises[0] - noises[1])
+    start = factor(one, size, zero, noises[0])
+    return start, start - moved, moved
+
+
+def _turn(first: Float[Array, "3 3"], second: Float[Array, "3 3"], moved: Float[Array, "3 3"]) -> Float[Array, "3 3"]:
+    """U - I for the rotation U that brings F_t U closest to F_s: W_2 = |F_s - F_t U|.
+
+    From the singular vectors of F_t^T F_s where the factors are far apart; near each other Newton's method in
+    rotations, whose steps are as small as the difference and lose none of its digits.
+    """
+    left, _, right = jnp.linalg.svd(second.T @ first)
+    eye = jnp.eye(3, dtype=first.dtype)
+    far = jnp.sum(moved**2) > 0.01 * jnp.sum(first**2)
+    turn, gap = jnp.zeros_like(moved), moved
+    for _ in range(5):
+        current = second @ (eye + turn)
+        skewed = current.T @ gap
+        values, vectors = jnp.linalg.eigh(current.T @ current)
+        pairs = jnp.maximum(values[:, None] + values[None, :], jnp.finfo(first.dtype).tiny)
+        half = vectors @ ((vectors.T @ (skewed - skewed.T) @ vectors) / pairs) @ vectors.T / 2
+        step = 2 * jnp.linalg.solve(eye - half, half)
+        turn = turn + (eye + turn) @ step
+        gap = moved - second @ turn
+    return jnp.where(far, left @ right - eye, turn)
 
 
 def _folded_mean(mean: Float[Array, " n"], std: Float[Array, ""]) -> Float[Array, " n"]:

@@ -60,7 +60,7 @@ def run(
         rehearsed.append(_rehearse(function, layout, shared, lanes))
         return jax.tree.map(lambda leaf: np.zeros((total, *leaf.shape[1:]), leaf.dtype), structure)
     keeper, call = _watch.kept()
-    before = None if keeper is None else keeper.resume(call)
+    before = None if keeper is None else _watch.fitting(keeper.resume(call), jax.tree.leaves(structure))
     pieces = [] if before is None else [before]
     begin = min(len(before[0]), total) if before else 0
     groups = 1 if layout.paced else layout.per_call // layout.together

@@ -62,6 +62,14 @@ def kept() -> tuple[Journal | None, int]:
     return (None, 0) if found is None else (found[0], next(found[1]))
 
 
+def fitting(leaves: list[np.ndarray] | None, wanted: list[Any]) -> list[np.ndarray] | None:
+    """Leaves that a journal kept, if they are what a run computes: as many, of these types and shapes, one length."""
+    shapes = [(leaf.shape[1:], leaf.dtype) for leaf in wanted]
+    if leaves is None or [(leaf.shape[1:], leaf.dtype) for leaf in leaves if leaf.ndim] != shapes:
+        return None
+    return leaves if len({len(leaf) for leaf in leaves}) == 1 else None
+
+
 def rehearsed() -> list[Rehearsed] | None:
     """The list of the rehearsal in force, or None."""
     return _rehearsed.get()

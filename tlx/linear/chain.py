@@ -201,6 +201,8 @@ def descend(
     *,
     observe: Callable[[Chain], PyTree] | None = None,
     record_at: tuple[int, ...] | Int[Array, " t"] = (),
+    step_loss: Callable[[Chain, Array], Array] | None = None,
+    anchor: tuple[Chain, Array] | None = None,
 ) -> TrainResult:
     """Train a rank-one chain by gradient descent on one data set: `tlx.train.train` of the full network, cheaply.
 
@@ -209,13 +211,22 @@ def descend(
         start: in the basis of the modes.
         depth: L >= 1 (static).
         optimizer: gradient descent, with any momentum and weight decay.
-        observe, record_at: as in `tlx.train.train`.
+        observe, record_at, step_loss: as in `tlx.train.train`.
+        anchor: (chain c, wd) adds (wd/2) (|u - c.u|^2 + |rest - c.rest|^2), weight decay towards c instead of zero.
 
     Returns:
         A `TrainResult` whose params are a `Chain` in the basis of the modes. Valid for any start that is a chain of
         equal layers 2..L, balanced with the first or not.
     """
     check_rule(optimizer)
-    return train(
-        lambda chain: squared_loss(chain, modes, depth), start, optimizer, observe=observe, record_at=record_at
-    )
+
+    def loss(chain):
+        value = squared_loss(chain, modes, depth)
+        return value if anchor is None else value + anchored(chain, *anchor)
+
+    return train(loss, start, optimizer, observe=observe, record_at=record_at, step_loss=step_loss)
+
+
+def anchored(weights: PyTree, anchor: PyTree, decay: Float[Array, ""]) -> Float[Array, ""]:
+    """(decay/2) |weights - anchor|^2 over all weights of any pytree."""
+    return decay / 2 * sum(jnp.sum((w - a) ** 2) for w, a in zip(weights, anchor, strict=True))

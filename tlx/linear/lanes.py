@@ -5,6 +5,7 @@ same data and the same starts in every function of this module, so that what one
 Instances and sample counts broadcast against each other as in NumPy; their common axes come first in every report.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, PyTree
 
-from tlx import _keys, ensemble
+from tlx import _keys, _lanes, ensemble
 from tlx._checks import check_angle, require
+from tlx._lanes import Progress
 from tlx.ensemble import Layout
-from tlx.linear import _lanes
-from tlx.linear._lanes import Progress
+from tlx.linear import batches
 from tlx.linear.engines import Engine, engine
 from tlx.linear.reports import ScratchReport, TransferReport
 from tlx.linear.setting import LinearSetting
@@ -51,6 +52,7 @@ def transfer_grid(
     one.check(setting)
     check_angle("overlap_angles", overlap_angles)
     lanes, shape = _data_sets(instances, num_samples)
+    setting = batches.held(setting, lanes["num_samples"])
     angles = np.asarray(overlap_angles)
     require(angles.ndim == 1 and angles.size > 0, f"overlap_angles = {overlap_angles} must be a list of angles.")
     shared = (setting, key)
@@ -72,6 +74,7 @@ def scratch_lanes(
     one = engine(name)
     one.check(setting)
     lanes, shape = _data_sets(instances, num_samples)
+    setting = batches.held(setting, lanes["num_samples"])
     return _lanes.shaped(
         ensemble.run(_scratch_program(one), lanes, (setting, key), layout=layout, progress=progress), shape
     )
@@ -151,7 +154,8 @@ def _scratch_program(one: Engine) -> Callable:
 def _pretraining_program(one: Engine, observe: Callable, record_at: tuple[int, ...]) -> Callable:
     def program(shared: Any, lane: dict[str, Array]) -> PretrainingReport:
         setting, key = shared
-        prepared = one.draw(setting, _keys.lane(key, lane["instance"]), 1)  # the source knows no target sample
+        setting = dataclasses.replace(setting, batch_size=None)  # the source knows no target sample
+        prepared = one.draw(setting, _keys.lane(key, lane["instance"]), 1)
         pair = one.pair(setting, prepared, lane["overlap_angle"])
         watch = {"observe": lambda network: observe(network, pair.source), "record_at": record_at}
         end = one.pretrain(setting, prepared, pair, **watch)

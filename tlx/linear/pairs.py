@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from tlx import _keys, ensemble
+from tlx import _keys, _lanes, ensemble
 from tlx._checks import check_angle, check_nonnegative, check_number, check_positive
+from tlx._lanes import Progress
 from tlx.ensemble import Layout
-from tlx.linear import _lanes, data
-from tlx.linear._lanes import Progress
+from tlx.linear import data
 from tlx.linear.engines import Engine, engine
 from tlx.linear.reports import ScratchReport, TransferReport
 from tlx.linear.setting import LinearSetting

@@ -23,6 +23,14 @@ class ScratchReport(NamedTuple):
     risk_over_time: Float[Array, "k t"]
 
 
+class PenalisedReport(NamedTuple):
+    """One penalised protocol on one source/target pair, one entry per penalty (p,). Failed lanes: risk NaN."""
+
+    risk: Float[Array, " p"]
+    status: Int[Array, " p"]
+    num_steps: Int[Array, " p"]
+
+
 class TransferReport(NamedTuple):
     """One source/target pair. Risks are excess population risks; a failed lane has risk NaN and says why.
 
@@ -36,6 +44,8 @@ class TransferReport(NamedTuple):
         linear_transfer_over_time: risk at the times of the setting while the last layer alone is trained from zero, at
             the first ridge, by the rule of fine-tuning.
         fine_tuning_over_time: risk at the times of the setting.
+        pretrained_norm, pretrained_overlap: |beta_pre| and <beta_t, beta_pre>, what theory asks of a source.
+        penalised: a `PenalisedReport` for each penalised protocol of the setting, by name.
     """
 
     linear_transfer_risk: Float[Array, " r"]
@@ -48,6 +58,9 @@ class TransferReport(NamedTuple):
     pretrain_steps: Int[Array, ""]
     linear_transfer_over_time: Float[Array, " t"]
     fine_tuning_over_time: Float[Array, " t"]
+    pretrained_norm: Float[Array, ""]
+    pretrained_overlap: Float[Array, ""]
+    penalised: dict[str, PenalisedReport]
 
 
 def over_time(result: TrainResult) -> Float[Array, " t"]:

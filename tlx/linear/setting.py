@@ -24,18 +24,24 @@ from tlx.train import Optimizer
 
 PROTOCOLS = (Protocol.SCRATCH, Protocol.LINEAR_TRANSFER, Protocol.FINE_TUNING)  # what every engine carries out
 METHODS = PROTOCOLS
+# Carried out on request, once per penalty: fine-tuning pulled back to where it started, and a ridge that spares it.
+PENALISED = (Protocol.L2SP, Protocol.LAYERWISE_L2SP, Protocol.SOURCE_RIDGE)
 PRETRAINING = ("gradient_descent", "limit")
 STARTS = ("random", "balanced")
 NUMBERS = (
     *("noise_std", "source_noise_std", "target_norm", "source_norm", "covariance_exponent", "init_scale"),
-    *("feature_cutoff", "ridges", "weight_decays"),
+    *("feature_cutoff", "ridges", "weight_decays", "l2sp_penalties", "layerwise_decays", "source_ridges"),
+    "lora_scale",
 )  # traced: lanes may differ in them
 
 
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=[*NUMBERS, "pretrain", "scratch", "fine_tune"],
-    meta_fields=["dim", "depth", "width", "start", "pretraining", "source_samples", "times"],
+    meta_fields=[
+        *("dim", "depth", "width", "start", "pretraining", "source_samples", "times", "protocols", "trained_layers"),
+        *("lora_rank", "batch_size", "replacement", "max_samples"),
+    ],
 )
 @dataclass(frozen=True)
 class LinearSetting:
@@ -60,6 +66,19 @@ class LinearSetting:
         pretrain, scratch, fine_tune: one `Optimizer` each.
         times: increasing training times >= 0 at which risks are recorded too (static; () records nothing). Time is
             learning_rate * steps / (1 - momentum), that of the gradient flow which the descent follows.
+        protocols: what is carried out (static). Fine-tuning is skipped where it is not among them.
+        l2sp_penalties: k >= 0 of L2-SP, loss + k |beta - beta_pre|^2 while all layers are trained, shape (p,).
+        layerwise_decays: wd >= 0 of L2-SP per layer, loss + (wd/2) sum_l |W_l - W_l(0)|^2, shape (p,).
+        source_ridges: k > 0 of the ridge on all directions orthogonal to beta_pre, shape (p,).
+        trained_layers: layers that fine-tuning trains, numbers from 1 to L, increasing; None for all (static).
+        lora_rank: rank r of the update of each trained matrix, W_l + B_l A_l with B_l = 0 and A_l Gaussian of size
+            lora_scale at the start; None trains the weights themselves (static). A last layer, a vector, is trained as
+            it is.
+        batch_size: rows of the target sample that a step of scratch training and of fine-tuning sees; None for all
+            (static).
+        replacement: draw the rows of a batch independently; otherwise every epoch goes through the sample in a new
+            order, its last incomplete batch left out (static).
+        max_samples: rows held for mini-batches, at least the largest n; None takes the largest n of a call (static).
     """
 
     dim: int = 100
@@ -81,6 +100,16 @@ class LinearSetting:
     scratch: Optimizer = field(default_factory=Optimizer)
     fine_tune: Optimizer = field(default_factory=Optimizer)
     times: tuple[float, ...] = ()
+    protocols: tuple[str, ...] = PROTOCOLS
+    l2sp_penalties: tuple[float | Array, ...] | Array = (0.1,)
+    layerwise_decays: tuple[float | Array, ...] | Array = (0.1,)
+    source_ridges: tuple[float | Array, ...] | Array = (0.1,)
+    trained_layers: tuple[int, ...] | None = None
+    lora_rank: int | None = None
+    lora_scale: float | Array = 1e-3
+    batch_size: int | None = None
+    replacement: bool = True
+    max_samples: int | None = None
 
     def __post_init__(self) -> None:
         check_count("dim", self.dim, 2, remedy="Two vectors at an angle need two dimensions.")
@@ -95,19 +124,51 @@ class LinearSetting:
             check_instance(name, getattr(self, name), Optimizer)
         for name in NUMBERS:
             check_number(name, getattr(self, name))
-        for name in ("noise_std", "source_noise_std", "covariance_exponent", "ridges", "weight_decays"):
+        nonnegative = ("noise_std", "source_noise_std", "covariance_exponent", "ridges", "weight_decays")
+        for name in (*nonnegative, "l2sp_penalties", "layerwise_decays"):
             check_nonnegative(name, getattr(self, name))
         check_positive("target_norm", self.target_norm)
         check_positive("source_norm", self.source_norm)
         check_positive("init_scale", self.init_scale, remedy="A network at zero never leaves it; try 1e-5.")
         check_range("feature_cutoff", self.feature_cutoff, 0.0, 1.0 - 1e-9)
-        for name in ("ridges", "weight_decays"):
+        check_positive("source_ridges", self.source_ridges, remedy="Ridge 0 is scratch; a huge one linear transfer.")
+        check_positive("lora_scale", self.lora_scale, remedy="An update that starts at zero never moves; try 1e-3.")
+        for name in ("ridges", "weight_decays", "l2sp_penalties", "layerwise_decays", "source_ridges"):
             values = concrete(getattr(self, name))
             require(values is None or values.ndim > 0, f"{name} = {values} is one number; pass it as ({values},).")
             require(values is None or values.size > 0, f"{name} = {values} is empty; [0.0] is the plain case.")
+        self._check_choices()
         check_number("times", self.times)
         increasing = list(self.times) == sorted(set(self.times)) and min(self.times, default=0.0) >= 0
         require(increasing, f"times = {self.times} must be increasing numbers of at least 0.")
+
+    def _check_choices(self) -> None:
+        """Protocols, layers, rank and batches that there are."""
+        for protocol in self.protocols:
+            check_choice("protocols", protocol, (*PROTOCOLS, *PENALISED))
+        distinct = len(self.protocols) == len(set(self.protocols)) > 0
+        require(distinct, f"protocols = {self.protocols} must name at least one protocol, each once.")
+        if self.trained_layers is not None:
+            chosen, layers = list(self.trained_layers), range(1, self.depth + 1)
+            require(
+                chosen == [layer for layer in layers if layer in chosen] and chosen != [],
+                f"trained_layers = {self.trained_layers} must be layers from 1 to depth = {self.depth}, increasing.",
+            )
+        if self.lora_rank is not None:
+            check_count("lora_rank", self.lora_rank, remedy="None trains the weights themselves.")
+            width = min(self.dim, self.hidden_width)
+            require(
+                self.lora_rank <= width,
+                f"lora_rank = {self.lora_rank} is above the rank {width} of the matrices that it updates; lower it.",
+            )
+        for name in ("batch_size", "max_samples"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name), remedy="None means the whole sample.")
+
+    def penalties(self, protocol: str) -> tuple[float | Array, ...] | Array:
+        """The penalties of one of the protocols `PENALISED`."""
+        named = dict(zip(PENALISED, (self.l2sp_penalties, self.layerwise_decays, self.source_ridges), strict=True))
+        return named[Protocol(protocol)]
 
     @property
     def hidden_width(self) -> int:

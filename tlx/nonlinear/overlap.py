@@ -78,14 +78,16 @@ def exact_moments(network: TwoLayer, target: TwoLayer, activation: str) -> Featu
     return FeatureMoments(covariance, cross, mean_field.inner_product(target, target, activation))
 
 
-def sampled_moments(key: Array, features: Callable, target: Callable, *, dim: int, num_samples: int) -> FeatureMoments:
+def sampled_moments(
+    key: Array, features: Callable, target: Callable, draw_inputs: Callable, *, num_samples: int
+) -> FeatureMoments:
     """Moments from fresh samples, one estimate per block: every leaf has a leading axis of NUM_BLOCKS blocks."""
     check_count("num_samples", num_samples, NUM_BLOCKS, remedy=f"The standard error needs {NUM_BLOCKS} blocks.")
     parts = max(1, round(num_samples / NUM_BLOCKS / BLOCK_ROWS))
     rows = -(-num_samples // (NUM_BLOCKS * parts))
 
     def part(part_key):
-        inputs = jax.random.normal(part_key, (rows, dim))
+        inputs = draw_inputs(part_key, rows)
         values, labels = features(inputs), target(inputs)
         return FeatureMoments(values.T @ values / rows, values.T @ labels / rows, labels @ labels / rows)
 
@@ -139,6 +141,7 @@ def feature_overlap(
     activation: str | None = None,
     key: Array | None = None,
     dim: int | None = None,
+    draw_inputs: Callable[[Array, int], Array] | None = None,
     num_samples: int = 20_000,
 ) -> Overlap:
     """The share |P f_t|^2/|f_t|^2 of a target's energy in a network's learned feature space, x ~ N(0, I_d).
@@ -155,6 +158,7 @@ def feature_overlap(
         ridges: each >= 0, in units of K's entries (features phi(w.x)/sqrt(m) of a `TwoLayer`); see `ridge_overlap`.
         activation: of `TwoLayer` arguments.
         key, dim, num_samples: of the sample, where one is drawn.
+        draw_inputs: (key, number of rows) -> inputs; None is N(0, I_dim).
     """
     for cutoff in cutoffs:
         check_range("cutoff", cutoff, 0.0, 1 - 1e-9, remedy="It is relative to the largest eigenvalue: [0, 1).")
@@ -166,11 +170,12 @@ def feature_overlap(
         values, counts, eigenvalues = _all(exact_moments(network, target, activation), cutoffs, ridges)
         return Overlap(values, jnp.zeros_like(values), counts, eigenvalues)
     require(
-        callable(network) and callable(target) and key is not None and dim is not None,
-        "a sampled overlap needs functions x -> features and x -> target, a key and a dim; "
+        callable(network) and callable(target) and key is not None and (dim or draw_inputs) is not None,
+        "a sampled overlap needs functions x -> features and x -> target, a key and a dim (or draw_inputs); "
         "two TwoLayer networks need none of these.",
     )
-    blocks = sampled_moments(key, network, target, dim=dim, num_samples=num_samples)
+    gaussian = draw_inputs or (lambda part_key, rows: jax.random.normal(part_key, (rows, dim)))
+    blocks = sampled_moments(key, network, target, gaussian, num_samples=num_samples)
     return _jackknife(blocks, cutoffs, ridges)
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tlx import linalg
+from tlx.nonlinear.data import SampleMoments
 from tlx.nonlinear.overlap import LearnedBasis, kept
-from tlx.nonlinear.samples import SampleMoments
 
 BLOCK_ROWS = 500  # inputs held at once
 
@@ -34,10 +34,10 @@ def leverage(
     key: Array,
     features: Callable[[Array], Array],
     target: Callable[[Array], Array],
+    draw_inputs: Callable[[Array, int], Array],
     basis: LearnedBasis,
     cutoff: float | Array,
     *,
-    dim: int,
     num_samples: int,
 ) -> Float[Array, ""]:
     """E[(f_t - P f_t)^2 |psi|^2], psi_i = u_i.phi/sqrt(lambda_i) over the kept eigenfeatures, by sampling.
@@ -51,7 +51,7 @@ def leverage(
     num_blocks = max(1, num_samples // BLOCK_ROWS)
 
     def block(total, block_key):
-        inputs = jax.random.normal(block_key, (BLOCK_ROWS, dim))
+        inputs = draw_inputs(block_key, BLOCK_ROWS)
         values = features(inputs)
         rest = target(inputs) - values @ fit
         return total + jnp.mean(rest**2 * jnp.sum((values @ whiten) ** 2, axis=1)), None

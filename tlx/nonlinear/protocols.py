@@ -8,100 +8,70 @@ Every function is one lane; `tlx.ensemble` batches them. One key names an instan
 starts are the same whatever the amount, so that a row of sources shares one target sample.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from tlx import _keys
+from tlx._checks import require
 from tlx.networks import mean_field
-from tlx.networks.mean_field import TwoLayer
-from tlx.nonlinear import probe, samples
+from tlx.nonlinear import data, probe
 from tlx.nonlinear.curvature import stable
 from tlx.nonlinear.overlap import LearnedBasis, cutoff_overlap, learned_basis, ridge_overlap, sampled_moments
+from tlx.nonlinear.reports import PretrainReport, ScratchReport, TransferReport
 from tlx.nonlinear.setting import NonlinearSetting
-from tlx.nonlinear.teachers import TeacherPair, teacher_pair
+from tlx.nonlinear.task import TeacherTask
 from tlx.train import TrainResult, train, train_online, usable
 
 
 class Prepared(NamedTuple):
-    """A pretrained network, its eigenfeatures, and the target they will meet."""
+    """A pretrained network, its eigenfeatures, and the parameters of the target they will meet."""
 
     weights: PyTree
     basis: LearnedBasis
-    target: TwoLayer
+    target: PyTree
     status: Int[Array, ""]
 
 
-class PretrainReport(NamedTuple):
-    """What pretraining made.
+def pair_of(setting: NonlinearSetting, key: Array, amount: float | Array) -> Any:
+    """The parameters of the instance's source and target: its teachers, unless the task is one's own."""
+    return setting.problem.pair(_keys.named(key, "teachers"), amount)
 
-    Attributes:
-        source_loss: E (f - f_s)^2 / E f_s^2.
-        status, num_steps: of the run.
-        out_of_space: E f_t^2 - |P f_t|^2 at the cut-off (the floor of linear transfer).
-        out_of_span: the same at cut-off 1e-6, the numerical span: untrained features included.
-        ridge_floor: risk of ridge transfer on infinite data.
-        num_features: eigenfeatures above the cut-off.
-        leverage: E[(f_t - P f_t)^2 |psi|^2] with psi the whitened kept features (its mean square is num_features):
-            the variance of linear transfer is (leverage + noise_std^2 num_features)/n to leading order.
+
+def pretrain(
+    setting: NonlinearSetting,
+    key: Array,
+    source: PyTree,
+    *,
+    observe: Callable[[PyTree], PyTree] | None = None,
+    record_at: tuple[int, ...] = (),
+) -> TrainResult:
+    """Train a fresh network on the source, given by its parameters: exact loss, finite sample, or fresh samples.
+
+    `observe` and `record_at` are those of `train`; training on fresh samples is not watched.
     """
-
-    source_loss: Float[Array, ""]
-    status: Int[Array, ""]
-    num_steps: Int[Array, ""]
-    out_of_space: Float[Array, ""]
-    out_of_span: Float[Array, ""]
-    ridge_floor: Float[Array, ""]
-    num_features: Int[Array, ""]
-    leverage: Float[Array, ""]
-
-
-class TransferReport(NamedTuple):
-    """Excess population risks at one sample size; a failed lane has risk NaN and a status that says why."""
-
-    linear_transfer_risk: Float[Array, ""]
-    ridge_transfer_risk: Float[Array, ""]
-    fine_tuning_risk: Float[Array, ""]
-    lp_ft_risk: Float[Array, ""]
-    fine_tuning_status: Int[Array, ""]
-    lp_ft_status: Int[Array, ""]
-
-
-class ScratchReport(NamedTuple):
-    """Training from a fresh start on one target sample."""
-
-    risk: Float[Array, ""]
-    status: Int[Array, ""]
-    num_steps: Int[Array, ""]
-
-
-def pair_of(setting: NonlinearSetting, key: Array, amount: float | Array) -> TeacherPair:
-    """The instance's teachers."""
-    return teacher_pair(_keys.named(key, "teachers"), setting.family, amount, **setting.teachers())
-
-
-def pretrain(setting: NonlinearSetting, key: Array, source: TwoLayer) -> TrainResult:
-    """Train a fresh network on the source: exact loss, finite sample, or fresh samples."""
-    model = setting.model
+    model: Any = setting.model
+    watch: Any = {"observe": observe, "record_at": record_at}
     start = model.start(_keys.named(key, "pretraining start"))
     rule = model.scaled(setting.pretrain)
     if setting.pretraining == "population":
-        return train(lambda w: mean_field.population_loss(w, source, setting.teacher_activation), start, rule)
+        return train(lambda w: model.population_loss(w, source), start, rule, **watch)
 
-    def draw(sample_key: Array, count: int) -> samples.Sample:
-        return samples.draw(
-            sample_key, _function(setting, source), setting.source_noise_std, dim=model.dim, num_samples=count
-        )
+    def draw(sample_key: Array, count: int) -> data.Sample:
+        return _draw(setting, sample_key, source, setting.source_noise_std, count)
 
     if setting.pretraining == "sample":
-        data = draw(_keys.named(key, "source sample"), setting.source_samples)
-        return train(lambda w: jnp.mean((model.apply(w, data.inputs) - data.labels) ** 2), start, rule)
+        rows = draw(_keys.named(key, "source sample"), setting.source_samples)
+        return train(lambda w: jnp.mean((model.apply(w, rows.inputs) - rows.labels) ** 2), start, rule, **watch)
+
+    require(observe is None, "pretraining = 'online' is not watched; use pretraining = 'sample' or 'population'.")
 
     def fresh(weights: PyTree, step_key: Array) -> Array:
-        data = draw(step_key, setting.batch_size)
-        return jnp.mean((model.apply(weights, data.inputs) - data.labels) ** 2)
+        rows = draw(step_key, setting.batch_size)
+        return jnp.mean((model.apply(weights, rows.inputs) - rows.labels) ** 2)
 
     return train_online(fresh, start, rule, _keys.named(key, "source stream"))
 
@@ -120,9 +90,8 @@ def prepare(setting: NonlinearSetting, key: Array, amount: float | Array) -> tup
     captured, count = cutoff_overlap(basis, setting.cutoff)
     spanned, _ = cutoff_overlap(basis, 1e-6)
     ridged, _ = ridge_overlap(basis, setting.ridge)
-    power = mean_field.inner_product(source, source, setting.teacher_activation)
     report = PretrainReport(
-        source_loss=risk(setting, key, result.params, source) / power,
+        source_loss=risk(setting, key, result.params, source) / _power(setting, key, source),
         status=result.status,
         num_steps=result.num_steps,
         out_of_space=basis.power * (1 - captured),
@@ -133,9 +102,9 @@ def prepare(setting: NonlinearSetting, key: Array, amount: float | Array) -> tup
             _keys.named(key, "leverage"),
             lambda x: setting.model.features(result.params, x),
             _function(setting, target),
+            setting.problem.inputs,
             basis,
             setting.cutoff,
-            dim=setting.model.dim,
             num_samples=setting.num_test,
         ),
     )
@@ -145,11 +114,11 @@ def prepare(setting: NonlinearSetting, key: Array, amount: float | Array) -> tup
 def transfer(setting: NonlinearSetting, key: Array, prepared: Prepared, index: Int[Array, ""] | int) -> TransferReport:
     """Linear and ridge transfer, fine-tuning and LP-FT on the first sizes[index] rows of the instance's sample."""
     model, target = setting.model, prepared.target
-    data = target_sample(setting, key, target)
-    moments = samples.feature_moments(lambda x: model.features(prepared.weights, x), data, setting.sizes, index)
+    rows = target_sample(setting, key, target)
+    moments = data.feature_moments(lambda x: model.features(prepared.weights, x), rows, setting.sizes, index)
     linear = model.refit(prepared.weights, probe.projected(moments, prepared.basis, setting.cutoff))
     ridged = model.refit(prepared.weights, probe.ridged(moments, setting.ridge))
-    loss = samples.squared_loss(model.apply, data, setting.sizes, index)
+    loss = data.squared_loss(model.apply, rows, setting.sizes, index)
     rule = model.scaled(setting.fine_tune)
     tuned = train(loss, prepared.weights, stable(rule, loss, prepared.weights))
     probed_first = train(loss, linear, stable(rule, loss, linear))
@@ -169,50 +138,60 @@ def transfer(setting: NonlinearSetting, key: Array, prepared: Prepared, index: I
 
 
 def from_scratch(
-    setting: NonlinearSetting, key: Array, index: Int[Array, ""] | int, target: TwoLayer | None = None
+    setting: NonlinearSetting, key: Array, index: Int[Array, ""] | int, target: PyTree = None
 ) -> ScratchReport:
     """Train a fresh network on the first sizes[index] rows of a sample of the target (default: the instance's own)."""
     model = setting.model
     target = pair_of(setting, key, 0.0).target if target is None else target
-    data = target_sample(setting, key, target)
+    rows = target_sample(setting, key, target)
     start = model.start(_keys.named(key, "scratch start"))
-    result = train(samples.squared_loss(model.apply, data, setting.sizes, index), start, model.scaled(setting.scratch))
+    result = train(data.squared_loss(model.apply, rows, setting.sizes, index), start, model.scaled(setting.scratch))
     value = jnp.where(usable(result.status), risk(setting, key, result.params, target), jnp.nan)
     return ScratchReport(value, result.status, result.num_steps)
 
 
-def target_sample(setting: NonlinearSetting, key: Array, target: TwoLayer) -> samples.Sample:
+def target_sample(setting: NonlinearSetting, key: Array, target: PyTree) -> data.Sample:
     """The instance's target sample, as large as the largest size."""
-    return samples.draw(
-        _keys.named(key, "target sample"),
-        _function(setting, target),
-        setting.noise_std,
-        dim=setting.model.dim,
-        num_samples=max(setting.sizes),
-    )
+    return _draw(setting, _keys.named(key, "target sample"), target, setting.noise_std, max(setting.sizes))
 
 
-def risk(setting: NonlinearSetting, key: Array, weights: PyTree, target: TwoLayer) -> Float[Array, ""]:
+def risk(setting: NonlinearSetting, key: Array, weights: PyTree, target: PyTree) -> Float[Array, ""]:
     """E (f - f_target)^2: exact where there is a closed form, else over num_test rows of the instance."""
+    model: Any = setting.model
     if setting.exact:
-        return mean_field.population_loss(weights, target, setting.teacher_activation)
-    inputs = jax.random.normal(_keys.named(key, "test"), (setting.num_test, setting.model.dim))
-    return jnp.mean((setting.model.apply(weights, inputs) - _function(setting, target)(inputs)) ** 2)
+        return model.population_loss(weights, target)
+    inputs = setting.problem.inputs(_keys.named(key, "test"), setting.num_test)
+    return jnp.mean((model.apply(weights, inputs) - _function(setting, target)(inputs)) ** 2)
 
 
-def basis_of(setting: NonlinearSetting, key: Array, weights: PyTree, target: TwoLayer) -> LearnedBasis:
+def basis_of(setting: NonlinearSetting, key: Array, weights: PyTree, target: PyTree) -> LearnedBasis:
     """Eigenfeatures of a network and the target's components in them, exact or from num_test samples."""
+    model: Any = setting.model
     if setting.exact:
-        return learned_basis(setting.model.moments(weights, target))
+        return learned_basis(model.moments(weights, target))
     blocks = sampled_moments(
         _keys.named(key, "moments"),
-        lambda x: setting.model.features(weights, x),
+        lambda x: model.features(weights, x),
         _function(setting, target),
-        dim=setting.model.dim,
+        setting.problem.inputs,
         num_samples=setting.num_test,
     )
     return learned_basis(jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), blocks))
 
 
-def _function(setting: NonlinearSetting, network: TwoLayer):
-    return lambda inputs: mean_field.apply(network, inputs, setting.teacher_activation)
+def _function(setting: NonlinearSetting, parameters: PyTree) -> Callable[[Array], Array]:
+    return lambda inputs: setting.problem.function(parameters, inputs)
+
+
+def _draw(
+    setting: NonlinearSetting, key: Array, parameters: PyTree, noise_std: float | Array, count: int
+) -> data.Sample:
+    return data.draw(key, setting.problem.inputs, _function(setting, parameters), noise_std, num_samples=count)
+
+
+def _power(setting: NonlinearSetting, key: Array, parameters: PyTree) -> Float[Array, ""]:
+    """E f^2 of the source or target with these parameters."""
+    if isinstance(setting.problem, TeacherTask):
+        return mean_field.inner_product(parameters, parameters, setting.teacher_activation)
+    inputs = setting.problem.inputs(_keys.named(key, "test"), setting.num_test)
+    return jnp.mean(_function(setting, parameters)(inputs) ** 2)

@@ -5,10 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from tlx._checks import require
+from tlx.planner._evidence import duplicates
 
 
 class Pilot(NamedTuple):
-    """Whitened `inputs` (n, d), `labels` (n,), `source` (d,) or None, `features` (n, k) or None; what was assumed."""
+    """Whitened `inputs` (n, d), `labels` (n,), `source` (d,) or None, `features` (n, k) or None; what was assumed.
+
+    `columns` are the inputs before whitening, centred; `whitening` is "given", "identity", "diagonal" or "estimate".
+    """
 
     inputs: np.ndarray
     labels: np.ndarray
@@ -16,6 +20,13 @@ class Pilot(NamedTuple):
     features: np.ndarray | None
     lost_dof: int
     notes: tuple[str, ...]
+    columns: np.ndarray
+    whitening: str
+
+    @property
+    def constant(self) -> np.ndarray:
+        """The column of ones that centring stands for, (n, 1), or (n, 0) without centring."""
+        return np.ones((len(self.labels), self.lost_dof))
 
 
 def prepare(inputs, labels, source, features, covariance, further_inputs, center: bool) -> Pilot:
@@ -43,11 +54,12 @@ def prepare(inputs, labels, source, features, covariance, further_inputs, center
         inputs, labels = inputs - mean, labels - np.mean(labels)
         features = None if features is None else features - np.mean(features, axis=0)
         further = None if further is None else further - mean
-    root, note = _square_root(inputs, further, covariance)
+    root, note, whitening = _square_root(inputs, further, covariance)
+    columns = inputs
     if root is not None:
         inputs = np.linalg.solve(root, inputs.T).T if root.ndim == 2 else inputs / root
         source = None if source is None else (root.T @ source if root.ndim == 2 else root * source)
-    return Pilot(inputs, labels, source, features, int(center), (*notes, note))
+    return Pilot(inputs, labels, source, features, int(center), (*notes, note), columns, whitening)
 
 
 def matrix(name: str, value) -> np.ndarray:
@@ -119,31 +131,31 @@ def _further(further_inputs, dim: int) -> np.ndarray:
     return further
 
 
-def _square_root(inputs, further, covariance) -> tuple[np.ndarray | None, str]:
-    """A root L of the covariance (L Lᵀ; a vector if diagonal; None if the identity), and the assumption in words."""
+def _square_root(inputs, further, covariance) -> tuple[np.ndarray | None, str, str]:
+    """A root L of the covariance (L Lᵀ; a vector if diagonal; None if the identity), the assumption, and its name."""
     rows = inputs if further is None else np.concatenate([inputs, further])
     count, dim = rows.shape
     if not isinstance(covariance, str):
-        return _known_root(
-            matrix("covariance", covariance), dim
-        ), "Input covariance as given; plan for whitened inputs."
+        root = _known_root(matrix("covariance", covariance), dim)
+        return root, "Input covariance as given; plan for whitened inputs.", "given"
     choices = ("auto", "identity", "diagonal", "estimate")
     require(covariance in choices, f"covariance = {covariance!r} is not one of {', '.join(choices)}, nor a matrix.")
     if covariance == "auto":
         covariance = "identity" if _looks_isotropic(rows) else "estimate" if count >= 2 * dim else "diagonal"
     if covariance == "identity":
         note = "Inputs are taken to be isotropic (unit covariance)."
-        return None, note if _looks_isotropic(rows) else note + " They do not look it: see covariance=."
+        return None, note if _looks_isotropic(rows) else note + " They do not look it: see covariance=.", "identity"
     if covariance == "diagonal":
         note = "Columns scaled to unit variance and taken to be uncorrelated; plan for inputs so scaled."
-        return np.sqrt(np.mean(rows**2, axis=0)), note
+        return np.sqrt(np.mean(rows**2, axis=0)), note, "diagonal"
     require(
         count > dim + 1,
         f"covariance of {dim} columns from {count} rows is singular: give further_inputs, a matrix, or 'diagonal'.",
     )
-    return _known_root(
-        rows.T @ rows / count, dim
-    ), f"Inputs whitened by the covariance of {count} rows; plan for whitened inputs."
+    pair = duplicates(rows)
+    require(pair is None, f"inputs columns {pair} repeat each other, up to sign and scale: remove one of each pair.")
+    note = f"Inputs whitened by the covariance of {count} rows; plan for whitened inputs."
+    return _known_root(rows.T @ rows / count, dim), note, "estimate"
 
 
 def _known_root(covariance: np.ndarray, dim: int) -> np.ndarray:

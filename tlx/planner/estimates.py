@@ -126,7 +126,7 @@ def _noncentrality(statistic: np.ndarray, dof: int, levels: np.ndarray) -> np.nd
         middle = (low + high) / 2
         mean, spread = dof + middle, 2 * (dof + 2 * middle) / (9 * (dof + middle) ** 2)
         z = (np.cbrt(statistic / mean) - (1 - spread)) / np.sqrt(spread)
-        exceeds = 1 / (1 + np.exp(1.5957691216 * z + 0.070565992 * z**3))
+        exceeds = 1 / (1 + np.exp(np.minimum(1.5957691216 * z + 0.070565992 * z**3, 700.0)))
         low, high = np.where(exceeds < levels, middle, low), np.where(exceeds < levels, high, middle)
     return low
 

@@ -4,19 +4,19 @@ import numpy as np
 from jaxtyping import Float
 
 from tlx.planner.estimates import TaskDraws
-from tlx.planner.predictions import METHODS, Learner, predicted_risks, support
+from tlx.planner.predictions import ALL, METHODS, Learner, predicted_risks, support
 
 _GROWTH = 1.25
 _LARGEST = 64  # pilots larger than this many times the present one are not considered
 
 
-def choose(shares: Float[np.ndarray, "methods"], confidence: float) -> tuple[str, float]:
-    """The method with the largest share of support, or "undecided" if that is below `confidence`; and the share.
+def choose(shares: dict[str, float], confidence: float) -> tuple[str, str, float]:
+    """The method with the largest share of support, or "undecided" below `confidence`; the leading one; its share.
 
-    Ties go to the simplest method (scratch, then linear transfer): beyond n = d fine-tuning equals scratch.
+    Ties go to the method named first (scratch, then linear transfer): beyond n = d fine-tuning equals scratch.
     """
-    pick = int(np.argmax(shares))
-    return (METHODS[pick] if shares[pick] >= confidence else "undecided"), float(shares[pick])
+    leading = max(shares, key=lambda name: shares[name])
+    return (leading if shares[leading] >= confidence else "undecided"), leading, shares[leading]
 
 
 def extra_samples(
@@ -24,6 +24,7 @@ def extra_samples(
     pilot_size: int,
     num_samples: int | None,
     learner: Learner,
+    methods: tuple[str, ...] = METHODS,
     *,
     tolerance: float,
     confidence: float,
@@ -41,7 +42,8 @@ def extra_samples(
         size = int(np.ceil(size * _GROWTH)) + 1
         draws = _imagined(centre, size, learner.dim, learner.num_features, seed)
         planned = np.array([size if num_samples is None else num_samples], dtype=float)
-        if np.max(support(predicted_risks(draws, planned, learner), tolerance)) >= confidence:
+        risks = predicted_risks(draws, planned, learner)[[ALL.index(name) for name in methods]]
+        if np.max(support(risks, tolerance)) >= confidence:
             return size - pilot_size
     return None
 

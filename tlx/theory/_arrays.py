@@ -22,9 +22,15 @@ def common(*values: Numbers) -> list[Array]:
     return [jnp.broadcast_to(jnp.asarray(value, dtype), shape) for value in values]
 
 
-def guarded(condition: Array, value: Array, stand_in: float = 1.0) -> Array:
+def guarded(condition: Array, value: Array, stand_in: Array | float = 1.0) -> Array:
     """`value` where `condition` holds, a harmless number elsewhere: gradients of the unused branch stay finite."""
     return jnp.where(condition, value, stand_in)
+
+
+def root(square: Array) -> Array:
+    """The square root, with gradient 0 at 0."""
+    live = square > 0
+    return jnp.where(live, jnp.sqrt(guarded(live, square)), 0.0)
 
 
 def one_sided(ratio: Array) -> tuple[Array, Array]:
@@ -64,10 +70,10 @@ def check_ratio(name: str, value: Numbers) -> None:
     _checks.check_positive(name, value, remedy=f"{name} is samples per input dimension: pass {name} > 0.")
 
 
-def check_dim(dim: Numbers | None) -> None:
-    """Refuse a dimension below one."""
+def check_dim(dim: Numbers | None, least: int = 1) -> None:
+    """Refuse a dimension below `least`: 1, or 2 where two tasks are at an angle."""
     if dim is not None:
-        _checks.check_range("dim", dim, 1.0, remedy="Pass a dimension of at least 1, or None for the limit.")
+        _checks.check_range("dim", dim, least, remedy=f"Pass a dimension of at least {least}, or None for the limit.")
 
 
 def check_pair(overlap_angle: Numbers, noise_std: Numbers, target_norm: Numbers, source_norm: Numbers = 1.0) -> None:
@@ -86,6 +92,26 @@ def check_source(source_ratio: Numbers, source_noise_std: Numbers) -> None:
         remedy="Pass source samples per input dimension > 0, or inf for a population.",
     )
     _checks.check_nonnegative("source_noise_std", source_noise_std)
+
+
+def is_noisy(source_ratio: Numbers, source_noise_std: Numbers) -> bool:
+    """Whether a source set may be finite and noisy; traced values may be."""
+    ratio, noise = _checks.concrete(source_ratio), _checks.concrete(source_noise_std)
+    return not ((noise is not None and np.all(noise == 0)) or (ratio is not None and np.all(np.isinf(ratio))))
+
+
+def trained_depth(depth: Numbers, trained_layers: Numbers | None) -> Numbers:
+    """The number of layers that train, the first among them: `depth` itself unless told otherwise."""
+    _checks.check_range("depth", depth, 1.0, remedy="Pass at least one layer.")
+    if trained_layers is None:
+        return depth
+    remedy = "Train the first layer and up to depth - 1 others; with it frozen, use linear transfer."
+    _checks.check_range("trained_layers", trained_layers, 1.0, remedy=remedy)
+    arrays = _checks.concrete(trained_layers), _checks.concrete(depth)
+    if arrays[0] is not None and arrays[1] is not None:
+        most = np.max(arrays[0] - arrays[1])
+        _checks.require(most <= 0, f"trained_layers = {trained_layers} exceeds depth = {depth}: {remedy}")
+    return trained_layers
 
 
 def elementwise(function: Callable, *arrays: Array) -> Array:

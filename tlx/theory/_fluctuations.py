@@ -2,20 +2,21 @@
 
 Per data set the gain is h = 2 c M - c^2 N with B = |beta_sc|^2, N = |(I-P) beta_pre|^2, M = beta_t^T (I-P) beta_pre,
 Q = |beta_pre|^2 and c = c(B, N, Q). The noise part of B is sigma^2 S, S = chi^2_n/chi^2_{d-n+1} independent of P:
-integrated exactly. The rest (Haar projector P, direction of the noise, source set) enters by its exact first and
-second moments: E h = E_S[h + <Hessian, covariance>/2], so the error is O(1/d^2) away from n = 0 and n = d.
+integrated, and so is the size of the source set's noise. The rest (Haar projectors, directions of both noises) enters
+by its exact first and second moments given the two sizes: E h = E[h + <Hessian, covariance>/2], an error of O(1/d^2)
+in the span and the directions, at any source ratio.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from tlx.theory import _arrays
-from tlx.theory._arrays import Array, guarded, times
+from tlx.theory._arrays import Array, guarded
 from tlx.theory._fixed_point import norm_root
-
-_NODES = 41
+from tlx.theory._noise_size import fit_shape, noise_nodes
 
 
 class SourceMoments(NamedTuple):
@@ -33,31 +34,24 @@ def projector_spread(rank: Array, dim: Array) -> Array:
     return rank * (dim - rank) / (dim * (dim - 1) * (dim + 2))
 
 
-def ratio_variance(rank: Array, spare: Array) -> Array:
-    """Variance of chi^2_rank/chi^2_spare, 2 n (n+k-2)/((k-2)^2 (k-4)); 0 where it does not exist (k <= 4)."""
-    live = spare > 4
-    spare = guarded(live, spare, 8.0)
-    return jnp.where(live, 2 * rank * (rank + spare - 2) / ((spare - 2) ** 2 * (spare - 4)), 0.0)
-
-
 def source_moments(
-    norm: Array, source_norm: Array, cosine: Array, ratio: Array, noise: Array, dim: Array
+    norm: Array, source_norm: Array, cosine: Array, ratio: Array, noise: Array, dim: Array, size: Array
 ) -> SourceMoments:
-    """Exact first and second moments of (q^2, m) for minimum-norm interpolation of the source set."""
+    """Exact first and second moments of (q^2, m) for minimum-norm interpolation of the source set.
+
+    Given the size S_s of the noise in the fit, |X_s^+ eps_s|^2 = sigma_s^2 S_s; its direction is uniform in the span.
+    """
     endless = jnp.isinf(ratio)
-    samples = guarded(~endless, ratio, 2.0) * dim
-    rank = jnp.minimum(samples, dim)
+    rank, _ = fit_shape(guarded(~endless, ratio, 2.0) * dim, dim)
     share, spread = rank / dim, projector_spread(rank, dim)
-    raw = _arrays.noise_gain_exact(samples, dim)
-    gain = jnp.where(endless, 0.0, guarded(jnp.isfinite(raw), raw, 0.0))
-    chance = noise**2 * gain / dim
+    energy = jnp.where(endless, 0.0, noise**2 * size)
+    chance = energy / dim
     overlap = norm * source_norm * cosine
     inverse = 1 - 1 / dim
-    noise_var = jnp.where(endless, 0.0, noise**4 * ratio_variance(rank, jnp.abs(dim - samples) + 1))
     return SourceMoments(
-        source_norm**2 * share + times(noise**2, gain),
+        source_norm**2 * share + energy,
         overlap * share,
-        2 * spread * source_norm**4 * inverse + 4 * source_norm**2 * chance + noise_var,
+        2 * spread * source_norm**4 * inverse + 4 * source_norm**2 * chance,
         spread * (norm**2 * source_norm**2 + overlap**2 * (1 - 2 / dim)) + norm**2 * chance,
         2 * spread * source_norm**2 * overlap * inverse + 2 * overlap * chance,
     )
@@ -79,16 +73,6 @@ def covariance(norm: Array, noise: Array, size: Array, ratio: Array, dim: Array,
     return jnp.stack([jnp.stack(row) for row in rows])
 
 
-def noise_nodes(rank: Array, spare: Array) -> tuple[Array, Array]:
-    """Nodes and normalised weights for chi^2_rank/chi^2_spare: the trapezoid rule in the logarithm."""
-    width = 7 * jnp.sqrt(2 / rank + 2 / spare)
-    left, right = width + 24 / rank, width + 24 / spare
-    moved = jnp.linspace(0, 1, _NODES, dtype=rank.dtype) * (left + right) - left
-    grown = jnp.log1p(rank / (rank + spare) * jnp.expm1(moved))
-    weight = jnp.exp(rank / 2 * moved - (rank + spare) / 2 * grown)
-    return rank / spare * jnp.exp(moved), weight / jnp.sum(weight)
-
-
 def _gain(moments: Array, exponent: Array) -> Array:
     """H = 2 c M - c^2 N at one value of (B, N, M, Q)."""
     size, null, cross, square = moments
@@ -98,23 +82,40 @@ def _gain(moments: Array, exponent: Array) -> Array:
     return 2 * scale * cross - scale**2 * null
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="noisy_source")
 def mean_gain(
     ratio: Array, noise: Array, norm: Array, source_norm: Array, cosine: Array, source_ratio: Array,
-    source_noise: Array, exponent: Array, dim: Array,
+    source_noise: Array, exponent: Array, dim: Array, *, noisy_source: bool,
 ) -> Array:  # fmt: skip
-    """E h over data sets (target and source) for g < 1, entry by entry."""
+    """E h over data sets (target and source) for g < 1, entry by entry; `noisy_source` False spares S_s."""
+    of_one = partial(_mean_gain_of_one, noisy_source=noisy_source)
     return _arrays.elementwise(
-        _mean_gain_of_one, ratio, noise, norm, source_norm, cosine, source_ratio, source_noise, exponent, dim
+        of_one, ratio, noise, norm, source_norm, cosine, source_ratio, source_noise, exponent, dim
     )
 
 
-def _mean_gain_of_one(ratio, noise, norm, source_norm, cosine, source_ratio, source_noise, exponent, dim):
-    source = source_moments(norm, source_norm, cosine, source_ratio, source_noise, dim)
-    live = source.square > 0
-    source = source._replace(square=guarded(live, source.square))
-    rank = ratio * dim
-    sizes, weights = noise_nodes(rank, dim - rank + 1)
+def _mean_gain_of_one(
+    ratio, noise, norm, source_norm, cosine, source_ratio, source_noise, exponent, dim, *, noisy_source
+):
+    """Sum over the nodes of the source's noise size of the mean over target sets."""
+
+    def at_source_size(size):
+        source = source_moments(norm, source_norm, cosine, source_ratio, source_noise, dim, size)
+        live = source.square > 0
+        return _mean_over_target(
+            ratio, noise, norm, exponent, dim, source._replace(square=guarded(live, source.square))
+        )
+
+    if not noisy_source:
+        return at_source_size(jnp.zeros_like(dim))
+    endless = jnp.isinf(source_ratio)
+    sizes, weights = noise_nodes(*fit_shape(guarded(~endless, source_ratio, 2.0) * dim, dim), growth=1.0)
+    return jnp.sum(weights * jax.lax.map(at_source_size, sizes))
+
+
+def _mean_over_target(ratio: Array, noise: Array, norm: Array, exponent: Array, dim: Array, source: SourceMoments):
+    """E h over target sets, and over spans and directions of source sets."""
+    sizes, weights = noise_nodes(*fit_shape(ratio * dim, dim), growth=exponent)
 
     def at_size(size):
         size = noise**2 * size

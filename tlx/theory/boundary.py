@@ -38,6 +38,7 @@ def negative_transfer_boundary(
     source_norm: Numbers = 1.0,
     source_ratio: Numbers = np.inf,
     source_noise_std: Numbers = 0.0,
+    trained_layers: Numbers | None = None,
 ) -> Result:
     """The sample ratios at which the sign of transfer changes, at fixed angle and noise (limit d -> inf).
 
@@ -55,6 +56,7 @@ def negative_transfer_boundary(
         source_norm: rho > 0.
         source_ratio: g_s > 0, inf for a population.
         source_noise_std: sigma_s >= 0.
+        trained_layers: how many layers fine-tuning trains, as in `fine_tuning_risk`: it takes the place of L.
 
     Returns:
         An array of the broadcast shape with a last axis of 3: (lower, upper, beyond one), NaN for a boundary that
@@ -66,7 +68,7 @@ def negative_transfer_boundary(
     _checks.check_choice("method", method, METHODS)
     _arrays.check_pair(overlap_angle, noise_std, target_norm, source_norm)
     _arrays.check_source(source_ratio, source_noise_std)
-    _checks.check_range("depth", depth, 1.0, remedy="Pass at least one layer.")
+    depth = _arrays.trained_depth(depth, trained_layers)
     arrays = _arrays.common(overlap_angle, noise_std, depth, target_norm, source_norm, source_ratio, source_noise_std)
     edges = _linear_edges(*arrays) if method == "linear_transfer" else _fine_tuning_edges(*arrays)
     return jnp.stack(edges, axis=-1)
@@ -112,6 +114,7 @@ def break_even_angle(
     source_ratio: Numbers = np.inf,
     source_noise_std: Numbers = 0.0,
     published: bool = False,
+    trained_layers: Numbers | None = None,
 ) -> Result:
     """The angle in [0, pi/2] at which transfer turns from positive to negative, at fixed ratio and noise (d -> inf).
 
@@ -129,6 +132,7 @@ def break_even_angle(
         source_ratio: g_s > 0, inf for a population.
         source_noise_std: sigma_s >= 0.
         published: c = 1.
+        trained_layers: how many layers fine-tuning trains, as in `fine_tuning_risk`: it takes the place of L.
 
     Returns:
         The angle, the arguments broadcast. 0 where transfer is negative at every angle, pi/2 where linear transfer is
@@ -141,7 +145,7 @@ def break_even_angle(
     _arrays.check_pair(0.0, noise_std, target_norm, source_norm)
     _arrays.check_ratio("sample_ratio", sample_ratio)
     _arrays.check_source(source_ratio, source_noise_std)
-    _checks.check_range("depth", depth, 1.0, remedy="Pass at least one layer.")
+    depth = _arrays.trained_depth(depth, trained_layers)
     _checks.check_positive("num_samples", num_samples)
     scratch = scratch_risk(sample_ratio, noise_std, target_norm=target_norm)
     scratch, ratio, noise, count, depth, norm, source_norm, source_ratio, source_noise = _arrays.common(

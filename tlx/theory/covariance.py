@@ -2,7 +2,9 @@
 
 Vectors are given in the eigenbasis of S; risks are (beta_hat - beta_t)^T S (beta_hat - beta_t). With kappa from
 sum_i s_i/(s_i + kappa) = n, the projector off the span of n < d samples acts as I - P ~ kappa (S + kappa)^{-1} and
-(I - P) S (I - P) ~ kappa^2 S (S + kappa)^{-2}/(1 - f), f = sum_i (s_i/(s_i + kappa))^2/n. Errors are O(1/d).
+(I - P) S (I - P) ~ kappa^2 S (S + kappa)^{-2}/(1 - f), f = sum_i (s_i/(s_i + kappa))^2/n. The noise terms are
+multiplied by w = (d - n)/(d - n - 1): without it they are too small by 1/(d - n) of themselves (16 % at d = 61, n = 55,
+for s_i = i^-2 and i^{-1/2} alike); with it they are exact at s = 1 and near n = d, elsewhere good to O(1/n).
 """
 
 import jax
@@ -14,7 +16,7 @@ from tlx import _checks
 from tlx.theory import _arrays
 from tlx.theory._arrays import Numbers, Result
 from tlx.theory._fixed_point import norm_root
-from tlx.theory.linear_transfer import refit_moments
+from tlx.theory._refit import refit_moments
 
 _STEPS = 60
 Vector = Float[Array | np.ndarray, "dim"]
@@ -59,7 +61,8 @@ def covariance_linear_transfer_risk(
     Returns:
         The risk, the last three arguments broadcast: exact in n and d. Infinite for n <= 2 at ridge 0.
 
-    Source: Theorem 3.7 carried over to any covariance.
+    Source: Theorem 3.7 carried over to any covariance. Compare "Transfer Learning for Benign Overfitting" (general
+    covariance, several sources).
     """
     _check(spectrum, {"target": target, "source": source}, noise_std, num_samples)
     _checks.check_nonnegative("ridge", ridge)
@@ -140,7 +143,8 @@ def _energy(weight: Array, *factors: Array) -> Array:
 def covariance_scratch_risk(spectrum: Vector, target: Vector, noise_std: Numbers, num_samples: Numbers) -> Result:
     """Mean excess risk of the minimum-norm interpolator for inputs of any covariance.
 
-    n < d: R = (kappa^2 sum_i s_i b_i^2/(s_i + kappa)^2 + sigma^2 f)/(1 - f). n > d + 1: sigma^2 d/(n - d - 1), exact.
+    n < d - 1: R = (kappa^2 sum_i s_i b_i^2/(s_i + kappa)^2 + sigma^2 f w)/(1 - f), w = (d - n)/(d - n - 1).
+    n > d + 1: sigma^2 d/(n - d - 1), exact.
 
     Args:
         spectrum: s (d,), > 0.
@@ -149,10 +153,12 @@ def covariance_scratch_risk(spectrum: Vector, target: Vector, noise_std: Numbers
         num_samples: n > 0.
 
     Returns:
-        The risk, the last two arguments broadcast. Infinite for n in {d, d + 1} with noise; for n < d the error of
-        the equivalent is O(1/d) (at s = 1 it is `scratch_risk` without `dim`).
+        The risk, the last two arguments broadcast. Infinite for n in {d - 1, d, d + 1} with noise. At s = 1 it is
+        `scratch_risk` with `dim`, exact. Otherwise, measured at d = 61 and s_i = i^-2: the noise term is 3.5 % low at
+        n = 10, .6 % at n = 30, .3 % at n = 45 and above; the bias 2.6 %, 1.9 % and 1 % low.
 
-    Source: Hastie, Montanari, Rosset, Tibshirani 2022, Theorem 3 (deterministic equivalent of ridgeless regression).
+    Source: Hastie, Montanari, Rosset, Tibshirani 2022, Theorem 3 (deterministic equivalent of ridgeless regression);
+    w by comparison with the exact isotropic mean and with drawn data.
     """
     _check(spectrum, {"target": target}, noise_std, num_samples)
     spectrum, target = _floats(spectrum, target)
@@ -161,11 +167,17 @@ def covariance_scratch_risk(spectrum: Vector, target: Vector, noise_std: Numbers
     return _joined(count, noise, bias, freedom, spectrum.shape[0])
 
 
+def _widening(count: Array, dim: int) -> Array:
+    """w = (d - n)/(d - n - 1), infinite from n = d - 1 on."""
+    below = count < dim - 1
+    return jnp.where(below, 1 + 1 / _arrays.guarded(below, dim - 1 - count), jnp.inf)
+
+
 def _joined(count: Array, noise: Array, bias: Array, freedom: Array, dim: int) -> Array:
     """Bias and noise below n = d, the exact noise term above it, the pole between."""
     above = count > dim + 1
     over = jnp.where(above, dim / _arrays.guarded(above, count - dim - 1), jnp.inf)
-    variance = jnp.where(count < dim, freedom / (1 - freedom), over)
+    variance = jnp.where(count < dim, freedom / (1 - freedom) * _widening(count, dim), over)
     return jnp.where(count < dim, bias, 0.0) + _arrays.times(noise**2, variance)
 
 
@@ -181,9 +193,9 @@ def covariance_fine_tuning_risk(
 ) -> Result:
     """Mean excess risk of fine-tuning by gradient flow for inputs of any covariance, from beta_pre = source.
 
-    n < d: R = (kappa^2 sum_i s_i (b_i - c a_i)^2/(s_i + kappa)^2 + sigma^2 f)/(1 - f), b = beta_t, a = beta_pre, with
-    c = (|beta_ft|/|a|)^{(L-1)/L}, |beta_ft|^2 = sum_i b_i^2 s_i/(s_i + kappa) + sigma^2/kappa
-    + c^2 kappa sum_i a_i^2/(s_i + kappa). For n >= d it is `covariance_scratch_risk`.
+    n < d - 1: R = (kappa^2 sum_i s_i (b_i - c a_i)^2/(s_i + kappa)^2 + sigma^2 f w)/(1 - f), b = beta_t, a = beta_pre,
+    c = (|beta_ft|/|a|)^{(L-1)/L}, |beta_ft|^2 = sum_i b_i^2 s_i/(s_i + kappa) + sigma^2 w/kappa
+    + c^2 kappa sum_i a_i^2/(s_i + kappa), w as in `covariance_scratch_risk`, which it is for n >= d.
 
     Args:
         spectrum: s (d,), > 0.
@@ -191,11 +203,12 @@ def covariance_fine_tuning_risk(
         source: beta_pre (d,): the source task itself for a population source; not zero.
         noise_std: sigma >= 0.
         num_samples: n > 0.
-        depth: L >= 1.
+        depth: L >= 1; with layers frozen, the number of trained ones (see `fine_tuning_risk`).
         published: True for c = 1, the form of Theorem 3.9 carried over.
 
     Returns:
-        The risk, the last four arguments broadcast; O(1/d) accurate for n < d (at s = 1 it is `fine_tuning_risk`).
+        The risk, the last four arguments broadcast, with the errors of `covariance_scratch_risk` for n < d. At s = 1
+        `fine_tuning_risk` with the exact noise terms of its `dim`, but without the fluctuations of c.
 
     Source: the exact endpoint of `fine_tuning_risk` with the projector's deterministic equivalents, derived here.
     """
@@ -204,7 +217,9 @@ def covariance_fine_tuning_risk(
     spectrum, target, source = _floats(spectrum, target, source)
     (count, noise, depth), kappa, off, freedom = _resolvents(spectrum, num_samples, noise_std, depth)
     square = jnp.sum(source**2)
-    size = _energy(1 - off, target**2) + noise**2 / kappa
+    below = count < spectrum.shape[0] - 1
+    widening = _arrays.guarded(below, _widening(count, spectrum.shape[0]))
+    size = _energy(1 - off, target**2) + noise**2 * widening / kappa
     exponent = 0 * depth if published else 1 - 1 / depth
     root = norm_root(size / square, _energy(off, source**2) / square, exponent)
     scale = root ** (exponent / 2)

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tlx import _checks
 from tlx.theory import _arrays
 from tlx.theory._arrays import Array, Numbers, Result
 from tlx.theory._fixed_point import norm_root
@@ -23,6 +22,7 @@ def fine_tuning_risk(
     source_ratio: Numbers = np.inf,
     source_noise_std: Numbers = 0.0,
     published: bool = False,
+    trained_layers: Numbers | None = None,
     dim: Numbers | None = None,
 ) -> Result:
     """Mean excess risk of fine-tuning a pretrained deep linear network by gradient flow on n = g d samples.
@@ -41,18 +41,27 @@ def fine_tuning_risk(
         source_ratio: g_s = n_s/d > 0, inf for a population.
         source_noise_std: sigma_s >= 0.
         published: True for the form of Theorem 3.9 (and C.1), which is not the endpoint of gradient flow.
-        dim: d, for the mean at finite dimension: exact moments, and second order in the fluctuations of c.
+        trained_layers: j in [1, L], how many layers train, the first one among them; None for all. Then c has
+            exponent (j - 1)/j whatever L, so j = 1 is the published form, and so is a low-rank update of the first
+            layer that starts small (LoRA of any rank), which adds X^+ (y - X beta_pre). With the first layer frozen
+            the features are, and training any others is `linear_transfer_risk`.
+        dim: d >= 2, for the mean at finite dimension: the sizes of both noises are integrated, spans and directions
+            enter by exact moments to second order in the fluctuations of c.
 
     Returns:
         E|beta_hat - beta_t|^2, the arguments broadcast. Equal to `scratch_risk` for g > 1 and at L = 1 to the
         published form; infinite at g = 1 with noise and, below g = 1, at g_s = 1 with source noise.
 
     Valid for a balanced start (the small-weight limit of pretraining) and gradient flow; c = 1 if L = 1, or if
-    sigma = 0 with r = q. Source: Theorem 3.9 for the decomposition, conservation of balance for c.
+    sigma = 0 with r = q. Source: Theorem 3.9 for the decomposition, conservation of balance for c (a public
+    annotated reading of the paper, msrepo/theory_inclined_papers_with_annotations, finds c too: 1.225 at sigma = 1,
+    g = 1/2). Neighbours: Anguita et al., arXiv 2602.20062 (diagonal networks); Lauditi et al., 2507.04448 (infinite
+    width); Duranthon et al., 2606.05899 (LoRA); Ingrosso et al., PRL 134, 177301.
     """
     saved = fine_tuning_gain(
         overlap_angle, sample_ratio, noise_std, depth=depth, target_norm=target_norm, source_norm=source_norm,
-        source_ratio=source_ratio, source_noise_std=source_noise_std, published=published, dim=dim,
+        source_ratio=source_ratio, source_noise_std=source_noise_std, published=published,
+        trained_layers=trained_layers, dim=dim,
     )  # fmt: skip
     ratio, noise, norm, saved, *rest = _arrays.common(
         sample_ratio, noise_std, target_norm, saved, *([] if dim is None else [dim])
@@ -72,6 +81,7 @@ def fine_tuning_gain(
     source_ratio: Numbers = np.inf,
     source_noise_std: Numbers = 0.0,
     published: bool = False,
+    trained_layers: Numbers | None = None,
     dim: Numbers | None = None,
 ) -> Result:
     """Transferability of fine-tuning, T = (1 - g)(2 c m - c^2 q^2), finite also where both risks are infinite.
@@ -86,6 +96,7 @@ def fine_tuning_gain(
         source_ratio: g_s.
         source_noise_std: sigma_s.
         published: c = 1.
+        trained_layers: j, as in `fine_tuning_risk`.
         dim: d, as in `fine_tuning_risk`.
 
     Returns:
@@ -96,8 +107,9 @@ def fine_tuning_gain(
     _arrays.check_pair(overlap_angle, noise_std, target_norm, source_norm)
     _arrays.check_ratio("sample_ratio", sample_ratio)
     _arrays.check_source(source_ratio, source_noise_std)
-    _checks.check_range("depth", depth, 1.0, remedy="Pass at least one layer.")
-    _arrays.check_dim(dim)
+    depth = _arrays.trained_depth(depth, trained_layers)
+    _arrays.check_dim(dim, 2)
+    noisy_source = _arrays.is_noisy(source_ratio, source_noise_std)
     angle, ratio, noise, depth, norm, source_norm, source_ratio, source_noise, *rest = _arrays.common(
         overlap_angle, sample_ratio, noise_std, depth, target_norm, source_norm, source_ratio, source_noise_std,
         *([] if dim is None else [dim]),
@@ -115,8 +127,9 @@ def fine_tuning_gain(
         saved = (1 - below) * (2 * scale * overlap - scale**2 * safe)
     else:
         saved = mean_gain(
-            below, noise, norm, source_norm, jnp.cos(angle), source_ratio, source_noise, exponent, rest[0]
-        )
+            below, noise, norm, source_norm, jnp.cos(angle), source_ratio, source_noise, exponent, rest[0],
+            noisy_source=noisy_source,
+        )  # fmt: skip
     return jnp.where(live, jnp.where(finite, saved, -jnp.inf), 0.0)
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from tlx import _checks
 from tlx.theory import _arrays
 from tlx.theory._arrays import Array, Numbers, Result
+from tlx.theory._noise_size import fit_shape, noise_nodes
 
 
 def pretrained_norm(
@@ -47,6 +48,13 @@ def squared_norm(ratio: Array, noise: Array, norm: Array, dim: Array | None) -> 
     return norm**2 * kept(ratio) + _arrays.times(noise**2, _arrays.gain(ratio, dim))
 
 
+def squared_distance(angle: Array, norm: Array, source_norm: Array, ratio: Array, noise: Array) -> Array:
+    """E|beta_t - beta_pre|^2 = r^2 - 2 m + q^2 as a sum of squares, which keeps its digits near zero."""
+    share = kept(ratio)
+    apart = (norm - source_norm) ** 2 + 4 * norm * source_norm * jnp.sin(angle / 2) ** 2
+    return norm**2 * (1 - share) + share * apart + _arrays.times(noise**2, _arrays.gain(ratio, None))
+
+
 def kept(ratio: Array) -> Array:
     """The share of the source task inside the span of the source samples: min(g_s, 1)."""
     return jnp.where(ratio < 1, ratio, 1.0)
@@ -55,8 +63,9 @@ def kept(ratio: Array) -> Array:
 def lost_alignment(ratio: Array, noise: Array, norm: Array, dim: Array | None) -> Array:
     """1 - E[cos^2] between the pretrained vector and the source task; 1 when there is nothing to learn.
 
-    Without `dim` the limit 1 - rho^2 g_s^2/E|beta_pre|^2 (g_s squared only below 1), free of cancellation;
-    with it, a second-order expansion about the mean.
+    Without `dim` the limit 1 - rho^2 g_s^2/E|beta_pre|^2 (g_s squared only below 1), free of cancellation, and 1 at
+    g_s = 1 with noise. With it the mean over source sets, finite at every n_s: the size of the noise is integrated,
+    the span and the noise's direction enter to second order.
     """
     share = kept(ratio)
     noise_part = _arrays.times(noise**2, _arrays.gain(ratio, None))
@@ -68,35 +77,36 @@ def lost_alignment(ratio: Array, noise: Array, norm: Array, dim: Array | None) -
     if dim is None:
         return limit
     population = jnp.isinf(ratio) | ((noise == 0) & (ratio >= 1))
-    usable = live & ~population
+    usable = (norm > 0) & ~population
     ratio = _arrays.guarded(usable, ratio, 0.5)
-    expanded = _expanded_losses(ratio, _arrays.guarded(usable, noise), _arrays.guarded(usable, norm), dim)
-    return jnp.where(usable, expanded, limit)
+    mean = _mean_losses(ratio, _arrays.guarded(usable, noise), _arrays.guarded(usable, norm), dim)
+    return jnp.where(usable, mean, jnp.where(norm > 0, limit, 1.0))
 
 
 @jax.jit
-def _expanded_losses(*arrays: Array) -> Array:
-    return _arrays.elementwise(_expanded_loss, *arrays)
+def _mean_losses(*arrays: Array) -> Array:
+    return _arrays.elementwise(_mean_loss, *arrays)
 
 
-def _expanded_loss(ratio: Array, noise: Array, norm: Array, dim: Array) -> Array:
-    """1 - E[cos^2] to second order in the fluctuations of the span, of the noise's size and of its direction."""
-    samples = ratio * dim
-    rank, spare = jnp.minimum(samples, dim), jnp.abs(dim - samples) + 1
-    size = rank / jnp.maximum(spare - 2, 1.0)
-    size_var = 2 * rank * (rank + spare - 2) / (jnp.maximum(spare - 2, 1.0) ** 2 * jnp.maximum(spare - 4, 1.0))
+def _mean_loss(ratio: Array, noise: Array, norm: Array, dim: Array) -> Array:
+    """1 - E[cos^2], summed over the nodes of the noise's size, to second order in the span and its direction."""
+    rank, spare = fit_shape(ratio * dim, dim)
     span = rank / dim
     span_var = 2 * span * (1 - span) / (dim + 2)
+    mean = jnp.stack([span, jnp.zeros_like(span)])
+    variance = jnp.stack([span_var, 1 / rank])
 
-    def loss(moved: Array) -> Array:
-        inside, squared, along = moved
-        signal, kick = norm * jnp.sqrt(inside), noise * jnp.sqrt(squared)
-        aligned = inside * (signal + kick * along) ** 2
-        return 1 - aligned / (signal**2 + kick**2 + 2 * signal * kick * along)
+    def at_size(size: Array) -> Array:
+        def loss(moved: Array) -> Array:
+            inside, along = moved
+            signal, kick = norm * jnp.sqrt(inside), noise * jnp.sqrt(size)
+            aligned = inside * (signal + kick * along) ** 2
+            return 1 - aligned / (signal**2 + kick**2 + 2 * signal * kick * along)
 
-    mean = jnp.stack([span, size, jnp.zeros_like(span)])
-    variance = jnp.stack([span_var, size_var, 1 / rank])
-    return loss(mean) + jnp.sum(jnp.diagonal(jax.hessian(loss)(mean)) * variance) / 2
+        return loss(mean) + jnp.sum(jnp.diagonal(jax.hessian(loss)(mean)) * variance) / 2
+
+    sizes, weights = noise_nodes(rank, spare)
+    return jnp.sum(weights * jax.vmap(at_size)(sizes))
 
 
 def pretrained_angle(

@@ -29,6 +29,7 @@ def method_risk(
     source_ratio: Numbers = np.inf,
     source_noise_std: Numbers = 0.0,
     published: bool = False,
+    trained_layers: Numbers | None = None,
     dim: Numbers | None = None,
 ) -> Result:
     """Mean excess risk of a method by name: `scratch_risk`, `linear_transfer_risk` or `fine_tuning_risk`.
@@ -46,6 +47,7 @@ def method_risk(
         source_ratio: g_s > 0, inf for a population.
         source_noise_std: sigma_s >= 0.
         published: the published instead of the exact form of fine-tuning.
+        trained_layers: how many layers fine-tuning trains, the first among them; None for all.
         dim: d, for means at finite dimension.
 
     Returns:
@@ -68,8 +70,9 @@ def method_risk(
         )  # fmt: skip
     else:
         risk = fine_tuning_risk(
-            overlap_angle, sample_ratio, noise_std, depth=depth, published=published, **common, **source
-        )
+            overlap_angle, sample_ratio, noise_std, depth=depth, published=published, trained_layers=trained_layers,
+            **common, **source,
+        )  # fmt: skip
     return _arrays.common(risk, overlap_angle, sample_ratio, noise_std, source_ratio)[0]
 
 

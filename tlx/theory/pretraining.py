@@ -8,11 +8,12 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+import numpy as np
+from jaxtyping import ArrayLike, Float
 
 from tlx import _checks
 from tlx.theory import _arrays
-from tlx.theory._arrays import Numbers, Result
+from tlx.theory._arrays import Array, Numbers, Result
 
 _BISECTIONS = 80
 
@@ -30,26 +31,46 @@ def pretraining_time(norm: Numbers, initial_norm: Numbers, *, source_norm: Numbe
     every integer L; L = 2: t = log[x (rho - x_0)/(x_0 (rho - x))]/(4 rho).
 
     Args:
-        norm: x = |beta|, between `initial_norm` and rho.
-        initial_norm: x_0 > 0, below rho.
+        norm: x = |beta|, between `initial_norm` and rho: the flow visits no other value.
+        initial_norm: x_0 > 0, at most rho.
         source_norm: rho = |beta_s|.
         depth: L >= 1 (a plain integer).
 
     Returns:
-        Time, the arguments broadcast; inf at x = rho.
+        Time, the arguments broadcast; 0 at x = x_0, else inf at x = rho. NaN for a traced x that is never reached.
 
     Source: separation of dx/dt = 2 L x^{2-2/L} (rho - x).
     """
     _check(initial_norm, source_norm, depth)
     _checks.check_positive("norm", norm)
+    _check_order("norm", norm, initial_norm, source_norm)
     norm, start, source = _arrays.common(norm, initial_norm, source_norm)
     speed = 2 * source ** (2 - 2 / depth)
-    return (_clock(_logit(norm, source, depth), depth) - _clock(_logit(start, source, depth), depth)) / speed
+    inside, still, ended = (start < norm) & (norm < source), norm == start, norm == source
+    first = _logit(_arrays.guarded(inside, start / source, 0.25), depth)
+    last = _logit(_arrays.guarded(inside, norm / source, 0.5), depth)
+    moving = (_clock(last, depth) - _clock(first, depth)) / speed
+    return jnp.where(inside, moving, jnp.where(still, 0.0, jnp.where(ended & (start < source), jnp.inf, jnp.nan)))
 
 
-def _logit(norm: Array, source: Array, depth: int) -> Array:
-    """log(v/(1 - v)) of v = (norm/source)^{1/L}, accurate at both ends."""
-    log_root = jnp.log(norm / source) / depth
+def _check_order(name: str, value: Numbers, initial_norm: Numbers, source_norm: Numbers) -> None:
+    """Refuse a norm outside [initial_norm, source_norm], as far as the values can be looked at."""
+    arrays = [_checks.concrete(number) for number in (value, initial_norm, source_norm)]
+    if any(array is None for array in arrays):
+        return
+    middle, low, high = np.broadcast_arrays(*arrays)
+    wrong = ~((low <= middle) & (middle <= high))
+    if np.any(wrong):
+        place = tuple(index[0] for index in np.nonzero(np.atleast_1d(wrong)))
+        middle, low, high = (float(np.atleast_1d(array)[place]) for array in (middle, low, high))
+        raise ValueError(
+            f"{name} = {middle} is outside [initial_norm, source_norm] = [{low}, {high}]: pass a norm on the way."
+        )
+
+
+def _logit(share: Array, depth: int) -> Array:
+    """log(v/(1 - v)) of v = share^{1/L}, accurate at both ends."""
+    log_root = jnp.log(share) / depth
     return log_root - jnp.log(-jnp.expm1(log_root))
 
 
@@ -80,7 +101,7 @@ def pretraining_norm(time: Numbers, initial_norm: Numbers, *, source_norm: Numbe
 
     Args:
         time: t >= 0; a gradient-descent run of step eta is at t = eta * steps, up to O(eta).
-        initial_norm: x_0 > 0; below rho for L >= 3.
+        initial_norm: x_0 > 0; at most rho for L >= 3, where only growth is implemented.
         source_norm: rho = |beta_s|.
         depth: L >= 1 (a plain integer).
 
@@ -97,11 +118,14 @@ def pretraining_norm(time: Numbers, initial_norm: Numbers, *, source_norm: Numbe
     if depth == 2:
         fading = jnp.exp(-4 * source * time)
         return 1 / (fading / start - jnp.expm1(-4 * source * time) / source)
-    first = _logit(start, source, depth)
+    _check_order("initial_norm", initial_norm, 0.0, source_norm)
+    moving = start < source
+    first = _logit(_arrays.guarded(moving, start / source, 0.5), depth)
     goal = 2 * source ** (2 - 2 / depth) * time + _clock(first, depth)
     ended = jnp.isinf(time)
     logit = _inverse_clock(_arrays.guarded(~ended, goal, 0.0), first, depth)
-    return source * jnp.where(ended, 1.0, jnp.exp(depth * jax.nn.log_sigmoid(logit)))
+    grown = source * jnp.where(ended, 1.0, jnp.exp(depth * jax.nn.log_sigmoid(logit)))
+    return jnp.where(moving, grown, jnp.where(start == source, source, jnp.nan))
 
 
 @partial(jax.jit, static_argnums=2)
@@ -131,13 +155,14 @@ def pretraining_path(
     1/x = K/x_0 + 2 t K (1 - a_0^2) + (a - a_0 K)/rho. The loss is rho^2 - 2 rho x a + x^2.
 
     Args:
-        time: t >= 0 (finite).
+        time: t >= 0, inf for the limit.
         initial_norm: x_0 > 0.
         initial_alignment: a_0 in [-1, 1], cosine between the starting vector and the source task.
         source_norm: rho = |beta_s|.
 
     Returns:
-        (x, a), the arguments broadcast. a_0 = 1 is `pretraining_norm` at depth 2; a_0 = -1 decays to zero.
+        (x, a), the arguments broadcast. a_0 = 1 is `pretraining_norm` at depth 2. At a_0 = -1 the vector never turns:
+        a = -1 and x falls to 0; from any other start it ends at (rho, 1).
 
     Source: derived here from dx/dt = 4 x (rho a - x), da/dt = 2 rho (1 - a^2), the flow of Theorem 3.4 at L = 2.
     """
@@ -145,12 +170,15 @@ def pretraining_path(
     _checks.check_range("time", time, 0.0, remedy="Pass a time of at least 0.")
     _checks.check_range("initial_alignment", initial_alignment, -1.0, 1.0, remedy="Pass a cosine.")
     time, start, first, source = _arrays.common(time, initial_norm, initial_alignment, source_norm)
+    opposed, ended = first <= -1, jnp.isinf(time)
     fading = jnp.exp(-4 * source * time)
-    total = (1 + first) + (1 - first) * fading
+    turning, clock = _arrays.guarded(~opposed, first, 0.0), _arrays.guarded(~ended, time)
+    total = (1 + turning) + (1 - turning) * fading
     kernel = 4 * fading / total**2
-    alignment = ((1 + first) - (1 - first) * fading) / total
-    inverse = kernel / start + 2 * time * kernel * (1 - first**2) + (alignment - first * kernel) / source
-    return 1 / inverse, alignment
+    alignment = ((1 + turning) - (1 - turning) * fading) / total
+    inverse = kernel / start + 2 * clock * kernel * (1 - turning**2) + (alignment - turning * kernel) / source
+    shrunk = fading / (1 / start - jnp.expm1(-4 * source * time) / source)
+    return jnp.where(opposed, shrunk, 1 / inverse), jnp.where(opposed, -1.0, alignment)
 
 
 def effective_start_norm(

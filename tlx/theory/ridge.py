@@ -7,7 +7,7 @@ from tlx.theory import _arrays
 from tlx.theory._arrays import Array, Numbers, Result
 
 
-def _effective_ridge(inverse_ratio: Array, ridge: Array) -> Array:
+def effective_ridge(inverse_ratio: Array, ridge: Array) -> Array:
     """The kappa >= 0 with kappa - kappa G/(1 + kappa) = lambda, free of cancellation on both sides of G = 1."""
     slope = 1 - inverse_ratio - ridge
     root = slope**2 + 4 * ridge
@@ -27,7 +27,8 @@ def ridge_risk(sample_ratio: Numbers, noise_std: Numbers, ridge: Numbers, *, tar
     Args:
         sample_ratio: g = n/d > 0.
         noise_std: sigma >= 0.
-        ridge: lambda >= 0, the penalty in |X beta - y|^2/n + lambda |beta|^2. Zero is the minimum-norm solution.
+        ridge: lambda >= 0, the penalty in |X beta - y|^2/n + lambda |beta|^2. Zero is the minimum-norm solution, inf
+            the zero vector.
         target_norm: r = |beta_t|.
 
     Returns:
@@ -39,11 +40,14 @@ def ridge_risk(sample_ratio: Numbers, noise_std: Numbers, ridge: Numbers, *, tar
     for name, value in (("noise_std", noise_std), ("ridge", ridge), ("target_norm", target_norm)):
         _checks.check_nonnegative(name, value)
     ratio, noise, ridge, norm = _arrays.common(sample_ratio, noise_std, ridge, target_norm)
-    kappa = _effective_ridge(1 / ratio, ridge)
+    endless = jnp.isinf(ridge)
+    ridge = _arrays.guarded(~endless, ridge)
+    kappa = effective_ridge(1 / ratio, ridge)
     freedom = 1 / (ratio * (1 + kappa) ** 2)
     pole = (ridge == 0) & (ratio == 1)
     bias, room = (norm * kappa / (1 + kappa)) ** 2, _arrays.guarded(~pole, 1 - freedom)
-    return jnp.where(pole, jnp.where(noise > 0, jnp.inf, 0.0), (bias + noise**2 * freedom) / room)
+    risk = jnp.where(pole, jnp.where(noise > 0, jnp.inf, 0.0), (bias + noise**2 * freedom) / room)
+    return jnp.where(endless, norm**2, risk)
 
 
 def optimal_ridge(sample_ratio: Numbers, noise_std: Numbers, *, target_norm: Numbers = 1.0) -> Result:

@@ -48,7 +48,7 @@ def weight_decay_ridge(
     Returns:
         The smallest solution lambda (the stable one), inf where there is none and the network decays to zero: at
         L = 2 for wd >= 2 sqrt(r^2 (1 + G) + sigma^2 G). Limit d -> inf. Beyond L = 2 zero is stable too, and a start
-        small against wd ends there whatever this says.
+        small against wd ends there whatever this says. The gradient at wd = 0 is that from above.
 
     Source: stationarity of a balanced chain (derived here) and the deterministic equivalent of `ridge_risk`.
     """
@@ -79,6 +79,7 @@ def _log_excess(log_step: Array, ratio: Array, noise: Array, depth: Array, norm:
 
 def _ridge_of_one(ratio: Array, noise: Array, decay: Array, depth: Array, norm: Array) -> Array:
     """Scan for the first crossing, bisect, and end on one Newton step that carries the implicit derivative."""
+    arrays = (ratio, noise, decay, depth, norm)
     live = (decay > 0) & ((norm > 0) | (noise > 0))
     goal = jnp.log(_arrays.guarded(live, decay) / 2)
     norm = _arrays.guarded(live, norm)
@@ -102,7 +103,16 @@ def _ridge_of_one(ratio: Array, noise: Array, decay: Array, depth: Array, norm: 
     solved = found & (slope > 0)
     root = root - jnp.where(solved, excess(root) / _arrays.guarded(solved, slope), 0.0)
     ridge = _log_excess(root, ratio, noise, depth, norm)[1]
-    return jnp.where(live, jnp.where(found, ridge, jnp.inf), jnp.where(decay > 0, jnp.inf, 0.0))
+    return jnp.where(live, jnp.where(found, ridge, jnp.inf), jnp.where(decay > 0, jnp.inf, _start(*arrays)))
+
+
+def _start(ratio: Array, noise: Array, decay: Array, depth: Array, norm: Array) -> Array:
+    """lambda = 0 at wd = 0, with its slope |beta_sc|^{2/L - 2}/2 (0 where |beta_sc| is infinite and L > 1)."""
+    square = norm**2 * jnp.minimum(ratio, 1.0) + _arrays.times(noise**2, _arrays.noise_gain(ratio))
+    plain = (decay == 0) & (square > 0) & jnp.isfinite(square)
+    slope = _arrays.guarded(plain, square) ** (1 / depth - 1) / 2
+    slope = jnp.where(plain, slope, jnp.where(depth > 1, 0.0, 0.5))
+    return jnp.where(decay == 0, decay, 0.0) * slope
 
 
 def weight_decay_risk(

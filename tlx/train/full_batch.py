@@ -1,4 +1,4 @@
-"""Full-batch training: descent on one loss until the tolerance, the step limit or divergence.
+"""Training by descent on one loss, or on a mini-batch of it a step, until the tolerance, the last step or divergence.
 
 Nothing here knows what is trained (deep linear, mean-field, MLP) or how many lanes run beside this one.
 Traced (may differ between lanes): the optimizer's numbers, record_at, the loss's own data.
@@ -33,6 +33,7 @@ def train(
     *,
     observe: Callable[[PyTree], PyTree] | None = None,
     record_at: tuple[int, ...] | Int[Array, " t"] = (),
+    step_loss: Callable[[PyTree, Int[Array, ""]], Float[Array, ""]] | None = None,
 ) -> TrainResult:
     """Minimise `loss` from `params` until the tolerance, the step limit or divergence.
 
@@ -43,12 +44,14 @@ def train(
         observe: what to record of the weights, any pytree of arrays.
         record_at: increasing step numbers (0 = the start) at which to record; a traced array is taken as it is. After
             an early stop the last weights are recorded again: a converged run stands still.
+        step_loss: (weights, step number) -> the loss whose gradient that step takes, that of a mini-batch (SGD); None
+            takes the gradient of `loss`. Convergence and divergence are judged by `loss` either way.
 
     Returns:
         A `TrainResult`. A lane that has stopped costs nothing more unless it is batched with running ones.
     """
     _check_records(record_at, optimizer.num_steps)
-    advance = _advance(loss, optimizer)
+    advance = _advance(loss, optimizer, step_loss)
     state = _start(loss, params, optimizer)
     curve = None
     if observe is not None and len(record_at):
@@ -80,14 +83,15 @@ def _start(loss: Callable, params: PyTree, optimizer: Optimizer) -> _State:
     return _State(params, memory, jnp.asarray(0, jnp.int32), status, value, jnp.full_like(value, jnp.inf))
 
 
-def _advance(loss: Callable, optimizer: Optimizer) -> Callable[[_State, Array], _State]:
+def _advance(loss: Callable, optimizer: Optimizer, step_loss: Callable | None) -> Callable[[_State, Array], _State]:
     """A function that runs a state on to a given step number, or until its lane stops."""
     rule = optimizer.transformation()
-    gradient = jax.grad(loss)
+    gradient = jax.grad(loss) if step_loss is None else jax.grad(step_loss)
 
-    def step(_, carry):
+    def step(count, carry):
         params, memory = carry
-        updates, memory = rule.update(gradient(params), memory, params)
+        slope = gradient(params) if step_loss is None else gradient(params, count)
+        updates, memory = rule.update(slope, memory, params)
         return optax.apply_updates(params, updates), memory
 
     def look(state: _State, params, memory, count, ceiling) -> _State:
@@ -104,7 +108,8 @@ def _advance(loss: Callable, optimizer: Optimizer) -> Callable[[_State, Array], 
 
         def block(state: _State) -> _State:
             count = jnp.minimum(optimizer.check_every, stop - state.step)
-            params, memory = jax.lax.fori_loop(0, count, step, (state.params, state.memory))
+            begin = 0 if step_loss is None else state.step
+            params, memory = jax.lax.fori_loop(begin, begin + count, step, (state.params, state.memory))
             return look(state, params, memory, count, ceiling)
 
         return jax.lax.while_loop(lambda s: (s.status < 0) & (s.step < stop), block, state)

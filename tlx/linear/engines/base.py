@@ -19,16 +19,18 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from tlx import _keys
 from tlx._checks import check_angle, check_count, concrete
-from tlx.linear import data
+from tlx.glossary import Protocol
+from tlx.linear import batches, data
 from tlx.linear import task as tasks
 from tlx.linear.data import Moments
 from tlx.linear.probe import LinearProbe
-from tlx.linear.reports import ScratchReport, TransferReport
-from tlx.linear.setting import LinearSetting
+from tlx.linear.reports import PenalisedReport, ScratchReport, TransferReport
+from tlx.linear.setting import PENALISED, LinearSetting
 from tlx.linear.steps import stable_learning_rate
 from tlx.linear.task import LinearPair
 from tlx.train import usable
 
+NOT_RUN = -1  # the status of a protocol that was not asked for
 Risk = Callable[[Float[Array, " d"]], Float[Array, ""]]  # of a predictor in coordinates
 
 
@@ -41,6 +43,7 @@ class Prepared(NamedTuple):
         spectrum: input covariance eigenvalues.
         target: beta_t.
         moments: of the target sample.
+        rows: its inputs and labels, padded to the setting's max_samples; None where no mini-batch is drawn.
         state: what the engine itself keeps of it.
     """
 
@@ -49,6 +52,7 @@ class Prepared(NamedTuple):
     spectrum: Float[Array, " d"]
     target: Float[Array, " d"]
     moments: Moments
+    rows: tuple[Float[Array, "n d"], Float[Array, " n"]] | None
     state: Any
 
 
@@ -92,7 +96,7 @@ class Engine(abc.ABC):
             return risk, end.status, end.num_steps, _over_time(end, risk.dtype)
 
         decays = jnp.asarray(setting.weight_decays, prepared.moments.cross.dtype)
-        risk, status, num_steps, curves = jax.lax.map(run, decays)
+        risk, status, num_steps, curves = _each(run, decays)
         report = ScratchReport(
             risk=risk,
             status=status,
@@ -112,7 +116,10 @@ class Engine(abc.ABC):
         own = _keys.lane(_keys.named(key, "data set"), num_samples)
         stream = _keys.named(own, "target data")
         moments = data.sample_moments(stream, target, spectrum, setting.noise_std, num_samples)
-        prepared = Prepared(key, own, spectrum, target, moments, None)
+        rows = None
+        if setting.batch_size is not None:
+            rows = batches.rows(setting, stream, target, spectrum, num_samples)
+        prepared = Prepared(key, own, spectrum, target, moments, rows, None)
         return prepared._replace(state=self.keep(setting, prepared))
 
     def pair(self, setting: LinearSetting, prepared: Prepared, overlap_angle: float | Array) -> LinearPair:
@@ -135,13 +142,13 @@ class Engine(abc.ABC):
             return tasks.risk(predictor, pair.target, pair.spectrum)
 
         probe = self.probe(setting, prepared, source)
-        tuned = self.fine_tune(setting, prepared, source, on_target)
+        tuned = self._fine_tuned(setting, prepared, source, on_target)
         ready = usable(source.status)
         status = jnp.where(ready, tuned.status, source.status)
         source_risk = tasks.risk(source.predictor, pair.source, pair.spectrum)
         head = self.head_over_time(setting, prepared, source, on_target)
         return TransferReport(
-            linear_transfer_risk=jnp.where(ready, jax.lax.map(on_target, probe.predictors), jnp.nan),
+            linear_transfer_risk=jnp.where(ready, jax.vmap(on_target)(probe.predictors), jnp.nan),
             fine_tuning_risk=jnp.where(usable(status), on_target(tuned.predictor), jnp.nan),
             source_risk=jnp.where(ready, source_risk, jnp.nan),
             num_features=probe.num_features,
@@ -151,7 +158,35 @@ class Engine(abc.ABC):
             pretrain_steps=source.num_steps,
             linear_transfer_over_time=jnp.where(ready, head, jnp.nan),
             fine_tuning_over_time=jnp.where(ready, _over_time(tuned, source_risk.dtype), jnp.nan),
+            pretrained_norm=jnp.linalg.norm(source.predictor),
+            pretrained_overlap=source.predictor @ pair.target,
+            penalised={
+                str(protocol): self._penalised(protocol, setting, prepared, source, on_target)
+                for protocol in setting.protocols
+                if protocol in PENALISED
+            },
         )
+
+    def _fine_tuned(self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk) -> Trained:
+        """Fine-tuning, or NaN and NOT_RUN where that is not among the protocols."""
+        if Protocol.FINE_TUNING in setting.protocols:
+            return self.fine_tune(setting, prepared, source, risk)
+        nowhere = jnp.full_like(source.predictor, jnp.nan)
+        return source._replace(predictor=nowhere, status=jnp.full_like(source.status, NOT_RUN), curve=None)
+
+    def _penalised(
+        self, protocol: str, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk
+    ) -> PenalisedReport:
+        """One penalised protocol at each of its penalties."""
+
+        def run(penalty):
+            end = self.penalise(protocol, setting, prepared, source, penalty)
+            status = jnp.where(usable(source.status), end.status, source.status)
+            return PenalisedReport(
+                risk=jnp.where(usable(status), risk(end.predictor), jnp.nan), status=status, num_steps=end.num_steps
+            )
+
+        return jax.lax.map(run, jnp.asarray(setting.penalties(protocol), source.predictor.dtype))
 
     @abc.abstractmethod
     def keep(self, setting: LinearSetting, prepared: Prepared) -> Any:
@@ -185,6 +220,12 @@ class Engine(abc.ABC):
         """Train every layer on from a pretrained network; the curve is the risk at the times of the setting."""
 
     @abc.abstractmethod
+    def penalise(
+        self, protocol: str, setting: LinearSetting, prepared: Prepared, source: Trained, penalty: Array
+    ) -> Trained:
+        """One of the protocols `PENALISED` at one penalty, from a pretrained network."""
+
+    @abc.abstractmethod
     def head_over_time(
         self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk
     ) -> Float[Array, " t"]:
@@ -193,6 +234,13 @@ class Engine(abc.ABC):
     def top_eigenvalue(self, prepared: Prepared) -> Float[Array, ""] | None:
         """The largest eigenvalue of X^T X / n, where it is known."""
         return None
+
+
+def _each(run: Callable[[Array], PyTree], values: Float[Array, " k"]) -> PyTree:
+    """`run` of every value: one after another on a CPU, where each really stops; side by side on accelerators."""
+    if values.shape[0] == 1:
+        return jax.tree.map(lambda leaf: leaf[None], run(values[0]))
+    return jax.lax.platform_dependent(values, cpu=lambda v: jax.lax.map(run, v), default=jax.vmap(run))
 
 
 def _over_time(run: Trained, dtype: jnp.dtype) -> Float[Array, " t"]:

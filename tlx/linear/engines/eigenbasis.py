@@ -8,8 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from tlx import _keys
+from tlx._checks import require
+from tlx.glossary import Protocol
 from tlx.linear import chain as chains
-from tlx.linear import data
+from tlx.linear import data, penalties
 from tlx.linear.chain import Chain, Decomposition, Modes
 from tlx.linear.engines.base import Engine, Prepared, Trained
 from tlx.linear.probe import LinearProbe, linear_transfer
@@ -64,6 +66,34 @@ class EigenbasisEngine(Engine):
         keep = chains.resolved(modes)[None, :] | (ridges > 0)
         fits = jnp.where(keep, modes.cross[None, :] / jnp.where(keep, shifted, 1), 0)
         return LinearProbe(fits @ basis.T, jnp.asarray(setting.dim))
+
+    def penalise(
+        self, protocol: str, setting: LinearSetting, prepared: Prepared, source: Trained, penalty: Array
+    ) -> Trained:
+        """Penalties on the predictor change the modes; those on the weights are the engine's own."""
+        if protocol == Protocol.LAYERWISE_L2SP:
+            return self.anchored(setting, prepared, source, penalty)
+        basis, modes = prepared.state.decomposition
+        centre = basis.T @ source.predictor
+        if protocol == Protocol.L2SP:
+            return self.pulled(setting, prepared, source, penalties.pulled_modes(modes, centre, penalty))
+        solved = basis @ penalties.source_ridge(modes, centre, penalty)
+        return source._replace(network=None, predictor=solved, curve=None)
+
+    @abc.abstractmethod
+    def anchored(self, setting: LinearSetting, prepared: Prepared, source: Trained, penalty: Array) -> Trained:
+        """Fine-tuning with weight decay towards the pretrained weights."""
+
+    @abc.abstractmethod
+    def pulled(self, setting: LinearSetting, prepared: Prepared, source: Trained, modes: Modes) -> Trained:
+        """Fine-tuning on other modes of the same basis."""
+
+
+def check_all_weights(setting: LinearSetting, engine: str) -> None:
+    """Refuse what changes which weights are trained: chains hold layers 2..L as one number."""
+    for name in ("trained_layers", "lora_rank"):
+        value = getattr(setting, name)
+        require(value is None, f"{name} = {value} needs the weights themselves; use engine full instead of {engine}.")
 
 
 def source_modes(prepared: Prepared, task: Float[Array, " d"]) -> tuple[Modes, Float[Array, "d d"] | None]:

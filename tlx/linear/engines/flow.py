@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from tlx._checks import require
+from tlx.glossary import Protocol
 from tlx.linear import chain as chains
 from tlx.linear import flow_end
 from tlx.linear.chain import Chain, Modes
@@ -32,6 +33,15 @@ class Flow(EigenbasisEngine):
             chains.check_rule(rule)
         if setting.depth > 1:
             chains.check_start(setting.init_scale, setting.depth)
+        eigenbasis.check_all_weights(setting, self.name)
+        require(
+            setting.batch_size is None,
+            f"batch_size = {setting.batch_size}: gradient flow sees the whole sample; use engine full or spectral.",
+        )
+        require(
+            Protocol.LAYERWISE_L2SP not in setting.protocols,
+            "protocols holds layerwise_l2sp, whose end has no closed form here; use engine full or spectral.",
+        )
 
     def extra(self, setting: LinearSetting, key: Array, modes: Modes) -> Float[Array, " d"]:
         """The end of fine-tuning if it has weight decay, in the eigenbasis: the source is forgotten."""
@@ -66,6 +76,15 @@ class Flow(EigenbasisEngine):
         kept = flow_end.endpoint(modes, basis.T @ source.predictor, depth)
         end = basis @ jnp.where(decay > 0, prepared.state.extra, kept)
         return self._ended(setting, prepared, lambda *_: source.network, end, decay, risk)
+
+    def anchored(self, setting: LinearSetting, prepared: Prepared, source: Trained, penalty: Array) -> Trained:
+        """Refused by `check`."""
+        raise ValueError("engine flow has no end for layerwise_l2sp; use engine full or spectral.")
+
+    def pulled(self, setting: LinearSetting, prepared: Prepared, source: Trained, modes: Modes) -> Trained:
+        """The end of the flow on other modes."""
+        basis = prepared.state.decomposition.basis
+        return _done(None, basis @ flow_end.endpoint(modes, basis.T @ source.predictor, setting.depth), None)
 
     def _ended(
         self, setting: LinearSetting, prepared: Prepared, begin: Callable, end: Array, decay: Array, risk: Risk

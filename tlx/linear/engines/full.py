@@ -9,8 +9,11 @@ from jaxtyping import Array, Float, PyTree
 
 from tlx import _keys
 from tlx._checks import require
-from tlx.linear import data
+from tlx.glossary import Protocol
+from tlx.linear import batches, data, penalties
+from tlx.linear.chain import anchored
 from tlx.linear.data import Moments
+from tlx.linear.engines import partial
 from tlx.linear.engines.base import Engine, Prepared, Risk, Trained
 from tlx.linear.probe import LinearProbe, linear_transfer
 from tlx.linear.reports import over_time
@@ -56,7 +59,7 @@ class Full(Engine):
         """From the untrained network that belongs to this data set."""
         rule = dataclasses.replace(setting.scratch, weight_decay=weight_decay)
         weights = start(setting, _keys.named(prepared.own, "scratch start"))
-        return self._on_target(setting, prepared, weights, rule, risk)
+        return self._on_target(setting, prepared, weights, rule, risk, "scratch batches")
 
     def pretrain(
         self,
@@ -91,18 +94,53 @@ class Full(Engine):
         return linear_transfer(features, prepared.moments, setting.ridges, setting.feature_cutoff)
 
     def fine_tune(self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk) -> Trained:
-        """From the pretrained weights."""
-        return self._on_target(setting, prepared, source.network, setting.fine_tune, risk)
+        """From the pretrained weights: all layers, some, or updates of low rank."""
+        begin, whole = partial.trainable(setting, source.network, _keys.named(prepared.key, "low-rank start"))
+        return self._on_target(setting, prepared, begin, setting.fine_tune, risk, "fine-tuning batches", whole)
 
     def _on_target(
-        self, setting: LinearSetting, prepared: Prepared, weights: deep_linear.Weights, rule: Optimizer, risk: Risk
+        self,
+        setting: LinearSetting,
+        prepared: Prepared,
+        begin: PyTree,
+        rule: Optimizer,
+        risk: Risk,
+        stream: str,
+        whole: Callable[[PyTree], deep_linear.Weights] = lambda weights: weights,
     ) -> Trained:
-        def observe(weights):
-            return risk(deep_linear.predictor(weights))
+        """Train from `begin` on the target sample or its mini-batches; `whole` makes a network of what is trained."""
+        sample, key = prepared.moments, _keys.named(prepared.own, stream)
 
-        return _trained(
-            fit(weights, prepared.moments, rule, observe=observe, record_at=record_steps(setting.times, rule))
+        def predictor(trained):
+            return deep_linear.predictor(whole(trained))
+
+        def batch(trained, step):
+            return batches.loss(key, setting, prepared.rows, sample.num_samples, predictor(trained), step)
+
+        result = train(
+            lambda trained: data.squared_loss(predictor(trained), sample),
+            begin,
+            rule,
+            observe=lambda trained: risk(predictor(trained)),
+            record_at=record_steps(setting.times, rule),
+            step_loss=None if setting.batch_size is None else batch,
         )
+        return _trained(result._replace(params=whole(result.params)))
+
+    def penalise(
+        self, protocol: str, setting: LinearSetting, prepared: Prepared, source: Trained, penalty: Array
+    ) -> Trained:
+        """All weights trained with the penalty, by the rule of fine-tuning; the ridge is solved for."""
+        sample, start = prepared.moments, source.network
+        if protocol == Protocol.SOURCE_RIDGE:
+            return source._replace(network=None, predictor=_source_ridge(sample, source.predictor, penalty), curve=None)
+        if protocol == Protocol.L2SP:
+            return _trained(fit(start, penalties.pulled_moments(sample, source.predictor, penalty), setting.fine_tune))
+
+        def loss(weights):
+            return data.squared_loss(deep_linear.predictor(weights), sample) + anchored(weights, start, penalty)
+
+        return _trained(train(loss, start, setting.fine_tune))
 
     def head_over_time(
         self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk
@@ -122,3 +160,10 @@ class Full(Engine):
 def _trained(result: TrainResult) -> Trained:
     predictor = deep_linear.predictor(result.params)
     return Trained(result.params, predictor, result.status, result.num_steps, result.curve)
+
+
+def _source_ridge(sample: Moments, centre: Array, ridge: Array) -> Float[Array, " d"]:
+    """argmin of loss + ridge * |beta - (beta.p) p|^2 with p = centre / |centre|, by a dense solve."""
+    unit = centre / jnp.linalg.norm(centre)
+    spared = jnp.eye(unit.shape[0], dtype=unit.dtype) - jnp.outer(unit, unit)
+    return jnp.linalg.solve(sample.covariance + ridge * spared, sample.cross)

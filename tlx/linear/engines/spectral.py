@@ -14,8 +14,8 @@ from jaxtyping import Array, Float, PyTree
 
 from tlx import _keys
 from tlx._checks import require
+from tlx.linear import batches, flow_end
 from tlx.linear import chain as chains
-from tlx.linear import flow_end
 from tlx.linear.chain import Chain, Modes
 from tlx.linear.engines import eigenbasis
 from tlx.linear.engines.base import Prepared, Risk, Trained
@@ -37,16 +37,20 @@ def fit(
     *,
     observe: Callable[[Chain], PyTree] | None = None,
     record_at: Any = (),
+    step_loss: Callable[[Chain, Array], Array] | None = None,
+    anchor: Array | None = None,
 ) -> Trained:
     """Train a chain given in coordinates on modes in some basis (None: the coordinates); the result, and what
-    `observe` sees at the steps `record_at`, is in coordinates again."""
+    `observe` sees at the steps `record_at`, is in coordinates again. `step_loss` sees the chain in the basis; `anchor`
+    is the weight decay towards the start, see `chains.descend`."""
 
     def outward(chain):
         return chain if basis is None else chains.turned(chain, basis)
 
     record = {} if observe is None else {"observe": lambda c: observe(outward(c)), "record_at": record_at}
     begin = chain if basis is None else chains.turned(chain, basis.T)
-    result = chains.descend(modes, begin, depth, rule, **record)
+    held = None if anchor is None else (begin, anchor)
+    result = chains.descend(modes, begin, depth, rule, **record, step_loss=step_loss, anchor=held)
     end = outward(result.params)
     return Trained(end, chains.predictor(end, depth), result.status, result.num_steps, result.curve)
 
@@ -60,6 +64,7 @@ class Spectral(EigenbasisEngine):
         """Refuse what does not keep a rank-one chain."""
         for rule in (setting.pretrain, setting.scratch, setting.fine_tune):
             chains.check_rule(rule)
+        eigenbasis.check_all_weights(setting, self.name)
         if setting.start == "random" and setting.depth > 1:
             chains.check_start(setting.init_scale, setting.depth)
 
@@ -72,7 +77,9 @@ class Spectral(EigenbasisEngine):
     def scratch(self, setting: LinearSetting, prepared: Prepared, weight_decay: Array, risk: Risk) -> Trained:
         """From the chain of the untrained network that belongs to this data set."""
         rule = dataclasses.replace(setting.scratch, weight_decay=weight_decay)
-        return self._on_target(setting, prepared, eigenbasis.scratch_start(setting, prepared), rule, risk)
+        return self._on_target(
+            setting, prepared, eigenbasis.scratch_start(setting, prepared), rule, risk, "scratch batches"
+        )
 
     def pretrain(
         self,
@@ -98,18 +105,35 @@ class Spectral(EigenbasisEngine):
 
     def fine_tune(self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk) -> Trained:
         """From the pretrained chain."""
-        return self._on_target(setting, prepared, source.network, setting.fine_tune, risk)
+        return self._on_target(setting, prepared, source.network, setting.fine_tune, risk, "fine-tuning batches")
 
     def _on_target(
-        self, setting: LinearSetting, prepared: Prepared, chain: Chain, rule: Optimizer, risk: Risk
+        self, setting: LinearSetting, prepared: Prepared, chain: Chain, rule: Optimizer, risk: Risk, stream: str
     ) -> Trained:
         basis, modes = prepared.state.decomposition
+        key, count = _keys.named(prepared.own, stream), prepared.moments.num_samples
+        batch = None
+        if setting.batch_size is not None:
+            inputs, labels = prepared.rows
+            rows = inputs @ basis, labels
+
+            def batch(chain, step):
+                return batches.loss(key, setting, rows, count, chains.predictor(chain, setting.depth), step)
 
         def observe(chain):
             return risk(chains.predictor(chain, setting.depth))
 
         steps = record_steps(setting.times, rule)
-        return fit(modes, basis, chain, setting.depth, rule, observe=observe, record_at=steps)
+        return fit(modes, basis, chain, setting.depth, rule, observe=observe, record_at=steps, step_loss=batch)
+
+    def anchored(self, setting: LinearSetting, prepared: Prepared, source: Trained, penalty: Array) -> Trained:
+        """The chain with weight decay towards its start."""
+        basis, modes = prepared.state.decomposition
+        return fit(modes, basis, source.network, setting.depth, setting.fine_tune, anchor=penalty)
+
+    def pulled(self, setting: LinearSetting, prepared: Prepared, source: Trained, modes: Modes) -> Trained:
+        """The chain on other modes."""
+        return fit(modes, prepared.state.decomposition.basis, source.network, setting.depth, setting.fine_tune)
 
     def head_over_time(
         self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk

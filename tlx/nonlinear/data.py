@@ -16,14 +16,14 @@ from jaxtyping import Array, Float, Int, PyTree
 class Sample(NamedTuple):
     """Inputs and labels, as many rows as the largest size."""
 
-    inputs: Float[Array, "n d"]
+    inputs: Float[Array, "n ..."]
     labels: Float[Array, " n"]
 
 
-def draw(key: Array, target: Callable, noise_std: float | Array, *, dim: int, num_samples: int) -> Sample:
-    """x ~ N(0, I_d), y = target(x) + noise_std N(0, 1)."""
+def draw(key: Array, draw_inputs: Callable, target: Callable, noise_std: float | Array, *, num_samples: int) -> Sample:
+    """x by `draw_inputs(key, n)`, y = target(x) + noise_std N(0, 1)."""
     inputs_key, noise_key = jax.random.split(key)
-    inputs = jax.random.normal(inputs_key, (num_samples, dim))
+    inputs = draw_inputs(inputs_key, num_samples)
     return Sample(inputs, target(inputs) + noise_std * jax.random.normal(noise_key, (num_samples,)))
 
 

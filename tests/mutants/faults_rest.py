@@ -1,0 +1,113 @@
+"""Faults in the nonlinear networks, the ensemble, the planner, and in what runs studies."""
+
+from tests.mutants.fault import Fault
+
+
+def _tlx(package: str):
+    def fault(name: str, module: str, old: str, new: str, first: str) -> Fault:
+        tests = f"tests/{package}"
+        return Fault(name, f"tlx/{package}/{module}.py", old, new, tests, f"{tests}/test_{first}.py")
+
+    return fault
+
+
+def _running(name: str, module: str, old: str, new: str, first: str) -> Fault:
+    place = "tests/running"
+    return Fault(name, f"experiments/running/{module}.py", old, new, place, f"{place}/test_{first}.py")
+
+
+_nonlinear, _ensemble, _planner = map(_tlx, ("nonlinear", "ensemble", "planner"))
+
+NONLINEAR = [
+    _nonlinear("ridge overlap counts the ridge once", "overlap", "(basis.eigenvalues + 2 * ridge) / safe**2",
+               "(basis.eigenvalues + ridge) / safe**2", "mean_field"),
+    _nonlinear("cut-off relative to the least eigenvalue", "overlap", "cutoff * basis.eigenvalues[-1]",
+               "cutoff * basis.eigenvalues[0]", "mean_field"),
+    _nonlinear("features not divided by the width", "overlap", "/ scale**2\n", "/ scale\n", "mean_field"),
+    _nonlinear("jackknife error without its factor", "overlap", "jnp.sqrt((NUM_BLOCKS - 1) / NUM_BLOCKS * spread)",
+               "jnp.sqrt(spread / NUM_BLOCKS)", "mean_field"),
+    _nonlinear("failed pretraining counts as usable", "protocols", "jnp.where(good & ok, risk(",
+               "jnp.where(ok, risk(", "nonlinear_protocols"),
+    _nonlinear("failed scratch lane keeps its number", "protocols", "jnp.where(usable(result.status), risk(",
+               "jnp.where(result.status < 99, risk(", "nonlinear_protocols"),
+    _nonlinear("LP-FT starts where fine-tuning does", "protocols",
+               "probed_first = train(loss, linear, stable(rule, loss, linear))",
+               "probed_first = train(loss, prepared.weights, stable(rule, loss, linear))", "nonlinear_protocols"),
+    _nonlinear("label noise of the target dropped", "samples", "+ noise_std * jax.random.normal(noise_key",
+               "+ 0 * noise_std * jax.random.normal(noise_key", "nonlinear_protocols"),
+    _nonlinear("the mean of a mixture over one network", "teachers", "2 * weights)", "weights)",
+               "nonlinear_protocols"),
+    _nonlinear("rotation the wrong way round", "teachers", "jnp.cos(angle) * target.neurons + jnp.sin(angle) * other",
+               "jnp.sin(angle) * target.neurons + jnp.cos(angle) * other", "nonlinear_protocols"),
+    _nonlinear("alignment without the square of the kernel", "alignment",
+               "gram(one.neurons, other.neurons) ** 2 @", "gram(one.neurons, other.neurons) @", "alignment"),
+]  # fmt: skip
+
+ENSEMBLE = [
+    _ensemble("groups start one lane late", "program", "leaf, group * together, together)",
+              "leaf, group * together + 1, together)", "ensemble"),
+    _ensemble("results overwrite each other", "program", "(whole, part, group * together, 0)",
+              "(whole, part, group, 0)", "ensemble"),
+    _ensemble("padding lanes returned as lanes", "run", "np.concatenate(parts)[:total]", "np.concatenate(parts)",
+              "ensemble"),
+    _ensemble("devices' lanes out of order", "run", "by_device[:, : groups * layout.together].reshape(",
+              "by_device[::-1, : groups * layout.together].reshape(", "ensemble"),
+    _ensemble("lanes of another shape taken from a journal", "watch", "if leaf.ndim] != shapes:",
+              "if leaf.ndim] != shapes and False:", "ensemble"),
+    _ensemble("kept lanes computed again", "run", "begin = min(len(before[0]), total) if before else 0", "begin = 0",
+              "ensemble"),
+    _ensemble("memory limit not looked at", "compiled", "allowed is None or needed <= allowed", "True", "ensemble"),
+    _ensemble("lane axes of unequal length", "run", "len(lengths) == 1 and None not in lengths, f", "True, f",
+              "ensemble"),
+]  # fmt: skip
+
+PLANNER = [
+    _planner("signal power with the rows' own squares", "moments", "(total @ total - own)", "(total @ total)",
+             "planner"),
+    _planner("noise power of the whole label", "moments", "float(np.mean(labels**2)) - signal_power(inputs, labels)",
+             "float(np.mean(labels**2))", "planner"),
+    _planner("overlap by the count of rows", "moments", "float(labels @ along / (along @ along))",
+             "float(labels @ along / len(labels) / 2)", "planner"),
+    _planner("leave-one-out without the leverage", "leave_one_out", "free, 1.0)[:, None], np.nan))\n    return",
+             "1.0, 1.0)[:, None], np.nan))\n    return", "leave_one_out"),
+    _planner("the largest held-out error is tuned for", "leave_one_out", "best = int(np.argmin(",
+             "best = int(np.argmax(", "leave_one_out"),
+    _planner("tolerance against the method's favour", "predictions", "usable <= (1 + tolerance) * best",
+             "usable <= (1 - tolerance) * best", "planner"),
+    _planner("source ridge priced as scratch", "predictions", "rest + (noise**2 + rest) * width / room", "rest",
+             "planner"),
+    _planner("nobody is ever undecided", "recommendation", "shares[leading] >= confidence else", "True else",
+             "planner"),
+    _planner("contradiction of theory ignored", "assumptions", "abs(z) > CONTRADICTION else", "abs(z) < 0 else",
+             "assumptions"),
+]  # fmt: skip
+
+RUNNING = [
+    _running("checksum of a unit not looked at", "store", 'receipt["sha256"] != hashlib.sha256(content).hexdigest()',
+             "False", "identity"),
+    _running("length of a unit not looked at", "store", 'receipt["bytes"] != len(content)', "False", "identity"),
+    _running("a copy of a unit passes for another", "store", 'receipt["unit"] != name', "False", "identity"),
+    _running("another configuration under a name", "store",
+             'unit_name(receipt["study"], receipt["science"], receipt["axes"]) != name', "False", "identity"),
+    _running("missing cells are zero", "store", "fill = np.nan if np.issubdtype(values.dtype, np.floating) else -1",
+             "fill = 0", "units"),
+    _running("arrays need not fill their axes", "unit_file", "lengths == tuple(shape) else", "True else", "identity"),
+    _running("checksum of a checkpoint not looked at", "checkpoint",
+             "hashlib.sha256(content[DIGEST:]).hexdigest().encode() != content[:DIGEST]", "False", "survival"),
+    _running("checkpoint of another unit taken up", "checkpoint", "if label != _label(path):", "if False:",
+             "survival"),
+    _running("stale claims live for ever", "claims", "> STALE_SECONDS\n", "> 1e9\n", "claims"),
+    _running("claims of live processes are stale", "claims", "if is_here(found) and is_gone(found):",
+             "if is_here(found):", "claims"),
+    _running("a claim is released by anybody", "claims", '.get("token") == self.me["token"]',
+             '.get("token") != ""', "claims"),
+    _running("shards overlap", "study", "every[index::count]", "every[index:]", "units"),
+    _running("merged axes swapped", "merging", "whole[name][1][np.ix_(*at, *own)] = array.values",
+             "whole[name][1][np.ix_(*at, *own)] = array.values[::-1]", "collect"),
+    _running("a unit that is missing is not named", "merging", "if arrays is None:\n                missing.append",
+             "if arrays is None:\n                str", "collect"),
+    _running("files are written in place", "files", "os.replace(beside, path)\n    except",
+             "path.write_bytes(content)\n    except", "survival"),
+    _running("a killed job still runs", "status", 'f"killed while {state}" if state in LIVE and not live else state',
+             "state", "status"),
+]  # fmt: skip

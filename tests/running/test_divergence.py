@@ -1,0 +1,26 @@
+"""Divergence is a result: a study whose runs all diverge ends with results, counts and what to do."""
+
+import json
+
+import pytest
+
+import experiments
+from benchmarks import fuzz
+
+DESCENT = {"phase_diagram", "comparison", "learning_curves", "scratch_risk"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", [name for name in fuzz.TINY if name != "predictors"])
+def test_a_study_whose_runs_all_diverge(study, tmp_path):
+    words = [word for word in fuzz.TINY[study] if word != "figures=[]"] + ["optimizer.learning_rate=1000"]
+    words += ["pretraining.mode=gradient_descent"] if study in DESCENT else []
+    data = experiments.run(study, words, directory=tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "finished"
+    counts = [c for by in summary["lanes_by_status"].values() for c in by.items()]
+    assert sum(n for status, n in counts if status in ("diverged", "non_finite")) > 0
+    assert "diverged" in summary["notes"]
+    assert "nan" not in summary["notes"].lower().split()
+    assert data.sizes
+    assert all(facts["cells"] == 0 or facts["worst_z"] == facts["worst_z"] for facts in summary["protocols"].values())

@@ -1,0 +1,100 @@
+"""Held-out errors of every method on the pilot itself, by closed-form leave-one-out: no theory of inputs is used."""
+
+import numpy as np
+
+from tlx.planner import leave_one_out as loo
+from tlx.planner._pilot import Pilot
+from tlx.planner.leave_one_out import Tuned
+
+_FLOOR = 1e-12
+_FEW = 45  # rows below which resampling squared errors says little (measured, benchmarks/planner_false_alarms.py)
+
+
+def held_out(pilot: Pilot, depth: float | int) -> dict[str, Tuned]:
+    """Leave-one-out residuals (n, 1) of each method that the pilot's pretrained part allows, at the pilot's size.
+
+    scratch: least squares on the inputs (of minimum norm below n = d); linear_transfer: least squares on the source's
+    predictions or the features; fine_tuning: the interpolant nearest to c times the source, c from the balance of the
+    layers (`depth` of them); ridge_scratch, ridge_probe, l2_sp, source_ridge: ridge regression on the inputs, on the
+    features, towards the source, and on what the source or the features leave, each at its best penalty of a grid;
+    null: the mean label; source_as_is: the source's predictions plus a constant.
+    """
+    labels, constant, inputs = pilot.labels[:, None], pilot.constant, pilot.inputs
+    known = _known(pilot)
+    plain = loo.of_inputs(inputs, constant)
+    beside = np.concatenate([constant, known], axis=1)
+    rest = inputs if pilot.source is None else inputs - _along(pilot)[:, None] * _direction(pilot)
+    out = {
+        "scratch": loo.at_zero(plain, labels),
+        "linear_transfer": loo.unpenalised(beside, labels),
+        "ridge_scratch": loo.tune(plain, labels),
+        "ridge_probe": loo.tune(loo.of_inputs(known, constant), labels),
+        "source_ridge": loo.tune(loo.of_inputs(rest, beside), labels),
+        "null": loo.unpenalised(constant, labels),
+    }
+    if pilot.source is not None:
+        start = (inputs @ pilot.source)[:, None]
+        scale = balance(inputs, pilot.labels, pilot.source, depth) if len(labels) <= inputs.shape[1] else 0.0
+        out["fine_tuning"] = loo.at_zero(plain, labels - scale * start)
+        out["l2_sp"] = loo.tune(plain, labels - start)
+        out["source_as_is"] = loo.unpenalised(constant, labels - start)
+    return out
+
+
+def balance(inputs, labels, source, depth: float | int) -> float:
+    """The factor c on what fine-tuning leaves of the source: c = (|beta|/q)^((L-1)/L).
+
+    |beta|² = b + c² |(I-P) source|², b = |X^+ y|², q = |source|, P the projection onto the rows.
+    Source: conservation of the layers' balance (exact for
+    each data set; see `tlx.theory.fine_tuning_risk`). Depth 1 gives 1.
+    """
+    if depth <= 1:
+        return 1.0
+    gram = inputs @ inputs.T
+    solved = np.linalg.lstsq(gram, np.stack([labels, inputs @ source], axis=1), rcond=1e-10)[0]
+    fitted = float(labels @ solved[:, 0])
+    power = float(source @ source)
+    left = max(power - float((inputs @ source) @ solved[:, 1]), 0.0)
+    low, high = np.log(1e-6), np.log(1e6)
+    for _ in range(80):
+        middle = (low + high) / 2
+        square = np.exp(2 * middle * depth / (depth - 1)) * power
+        low, high = (middle, high) if square < fitted + np.exp(2 * middle) * left else (low, middle)
+    return float(np.exp(low))
+
+
+def bootstrap_support(
+    errors: dict[str, np.ndarray], noise: float, tolerance: float, seed: int, num_draws: int = 2000
+) -> dict[str, float]:
+    """Share of resamples of the rows in which each method is the best or within `tolerance` of the best.
+
+    The n fits share their rows and one pilot is not all pilots, so held-out means vary more than those of independent
+    rows: deviations are widened by sqrt(2 (1 + (45/n)²)), found by measuring how often the advice was harmful.
+
+    errors: name -> (n,) held-out squared errors; a method with a row that cannot be held out has no support.
+    noise: label noise contained in every error; the tolerance is relative to the best error less `noise`.
+    """
+    names = list(errors)
+    table = np.stack([np.where(np.isfinite(errors[name]), errors[name], np.inf) for name in names], axis=1)
+    usable = np.all(np.isfinite(table), axis=0)
+    count = len(table)
+    weights = np.random.default_rng([seed, 3]).multinomial(count, np.full(count, 1 / count), num_draws) / count
+    table = np.where(usable, table, 0.0)
+    wider = np.sqrt(2 * (1 + (_FEW / count) ** 2))
+    centre = np.mean(table, axis=0)
+    means = np.where(usable, centre + wider * (weights @ table - centre), np.inf)
+    best = np.min(means, axis=1, keepdims=True)
+    near = means <= best + tolerance * np.maximum(best - noise, _FLOOR)
+    return dict(zip(names, map(float, np.mean(near & usable, axis=0)), strict=True))
+
+
+def _known(pilot: Pilot) -> np.ndarray:
+    return _along(pilot)[:, None] if pilot.features is None else pilot.features
+
+
+def _direction(pilot: Pilot) -> np.ndarray:
+    return pilot.source / np.linalg.norm(pilot.source)
+
+
+def _along(pilot: Pilot) -> np.ndarray:
+    return pilot.inputs @ _direction(pilot)
