@@ -1,38 +1,42 @@
 """Transferability with both sides stopped at their best: trained networks as cells, theory's boundary over them."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from experiments.figures import heat as _heat
 from experiments.figures import style as _style
-from experiments.running import grid as _grid
 
 
+@_style.styled
 def diagram(data: xr.Dataset) -> Figure:
     """One panel a protocol; black: theory's boundary, dashed: that of the end of training, points: measured."""
     shown = [str(name) for name in data.protocol.values if name != "scratch"]
-    figure, panels = plt.subplots(1, len(shown), figsize=(5.2 * len(shown), 4.8), squeeze=False, layout="constrained")
-    norm = _style.signed_norm(*(data.stopped_transferability_mean.sel(protocol=name).values for name in shown))
-    theta, ratio = _grid.edges(data.theta.values), _grid.edges(data.sample_ratio.values)
+    figure, panels = _style.panels(1, len(shown), 4.6, 4.0, sharey=True)
+    norm = _heat.signed_norm(*(data.stopped_transferability_mean.sel(protocol=name).values for name in shown))
+    ratio = data.sample_ratio.values
     for panel, name in zip(panels[0], shown, strict=True):
         own = data.sel(protocol=name)
-        cells = own.stopped_transferability_mean.transpose("sample_ratio", "theta").values
-        mesh = panel.pcolormesh(theta, ratio, cells, norm=norm, cmap=_style.DIVERGING, rasterized=True)
+        cells = own.stopped_transferability_mean.transpose("theta", "sample_ratio").values
+        mesh = _heat.mesh(panel, data.theta.values, ratio, cells, norm)
         field = own.stopped_transferability_field.transpose("sample_ratio", "fine_angle").values
         if min(field.shape) > 1 and np.nanmin(field) < 0 < np.nanmax(field):
             panel.contour(data.fine_angle, data.sample_ratio, field, levels=[0.0], colors="k", linewidths=1.6)
         if name == "fine_tuning":
             _boundary(panel, data)
-        panel.set(title=_style.LABELS[name], xlabel="overlap angle θ", xlim=(theta[0], theta[-1]))
-        panel.set_ylim(ratio[0], ratio[-1])
+        panel.set(title=_style.look(name).label, xlabel=r"overlap angle $\theta$")
         _style.pi_ticks(panel.xaxis, float(data.theta.max()))
-    panels[0][0].set_ylabel("samples per dimension  n / d")
-    figure.colorbar(mesh, ax=panels, label="transferability, both sides stopped at their best", shrink=0.9)
-    panels[0][-1].plot([], [], "k-", lw=1.6, label="theory: T = 0")
-    panels[0][-1].legend(loc="upper left", fontsize=8.5, frameon=True, framealpha=0.85)
-    figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances)")
-    return figure
+    panels[0][0].set_ylabel("samples per dimension $n/d$")
+    _heat.bar(figure, mesh, panels, "transferability, both sides stopped at their best")
+    panels[0][-1].plot([], [], "k-", lw=1.6, label="$T = 0$ in theory")
+    _style.legend(figure, *panels[0], ncols=2)
+    _style.heading(figure, data.attrs["title"])
+    return _style.caption(
+        figure,
+        f"Transferability with both sides stopped at their best time, {data.sizes['instance']} instances "
+        f"({data.attrs['title']}). Cells: trained networks; line: where theory puts the change; points: where the trained "
+        "networks break even, with standard errors; dashed: theory at the end of training; dotted: 60 degrees.",
+    )
 
 
 def _boundary(panel, data: xr.Dataset) -> None:
