@@ -115,7 +115,8 @@ def _of_words(data: xr.Dataset):
     inside = np.mean(((noise[..., 1] <= truth) & (truth <= noise[..., 2]))[asked])
     off = np.median((noise[..., 0] / truth)[asked])
     lines = [
-        f"Noise: {known.rating_variance:.3f}/m of m ratings and {known.misfit[256]:.3f} that no linear form explains; the "
+        f"Noise: {known.rating_variance:.3f}/m of m ratings and {known.misfit[256]:.3f} that no linear form "
+        "explains; the "
         f"planner's standard deviation is {off:.3f} of it (median), and its 95 % interval covers it in "
         f"{100 * inside:.0f} % of {asked.sum()} pilots.",
         f"Assumptions named as broken in {100 * np.mean(data.words_broken.values[asked]):.0f} % of them.",

@@ -34,7 +34,9 @@ def bars(data: xr.Dataset) -> Figure:
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,
-        f"Which layers are trained, {data.sizes['instance']} instances ({data.attrs['title']}). Left: excess risk beyond "
-        "the end of Theorem 3.9 on the same data; bars: exact form, points: trained networks with standard errors. Right: "
+        f"Which layers are trained, {data.sizes['instance']} instances ({data.attrs['title']}). Left: excess risk "
+        "beyond "
+        "the end of Theorem 3.9 on the same data; bars: exact form, points: trained networks with standard "
+        "errors. Right: "
         "the factor c on what the data do not see; one trained layer has c = 1, and Theorem 3.9 is exact.",
     )

@@ -53,8 +53,8 @@ def advice(data: xr.Dataset) -> Figure:
     figure.legend(loc="outside lower center", ncols=3)
     return _style.caption(
         figure,
-        "What the planner said of pilots of real data, and how it turned out against really trained methods: numbers of "
-        "pilots; grey: it said that it cannot tell.",
+        "What the planner said of pilots of real data, and how it turned out against really trained methods: "
+        "numbers of pilots; grey: it said that it cannot tell.",
     )
 
 

@@ -33,7 +33,8 @@ def slices(data: xr.Dataset) -> Figure:
     return _style.caption(
         figure,
         f"Excess risk summed over several outputs, {data.sizes['instance']} instances ({data.attrs['title']}). Points: "
-        "trained networks with standard errors, one colour a turn of the target's output vectors. Left: the exact form of "
-        "linear transfer, whatever the turn. Right: the sum over singular values, right where output vectors are shared. "
-        "Beyond the paper.",
+        "trained networks with standard errors, one colour a turn of the target's output vectors. Left: the "
+        "exact form of "
+        "linear transfer, whatever the turn. Right: the sum over singular values, right where output vectors are "
+        "shared. Beyond the paper.",
     )

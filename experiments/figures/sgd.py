@@ -29,6 +29,6 @@ def curves(data: xr.Dataset) -> Figure:
     return _style.caption(
         figure,
         f"Fine-tuning by mini-batches of B rows, {data.sizes['instance']} instances ({data.attrs['title']}, angle "
-        f"{theta:.3g}, n/d = {ratio:.3g}). Points: trained networks with standard errors; lines: theory of the very steps "
-        "with the noise of the batches; dotted: gradient flow. Beyond the paper.",
+        f"{theta:.3g}, n/d = {ratio:.3g}). Points: trained networks with standard errors; lines: theory of the "
+        "very steps with the noise of the batches; dotted: gradient flow. Beyond the paper.",
     )

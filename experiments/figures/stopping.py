@@ -34,7 +34,8 @@ def diagram(data: xr.Dataset) -> Figure:
     return _style.caption(
         figure,
         f"Transferability with both sides stopped at their best time, {data.sizes['instance']} instances "
-        f"({data.attrs['title']}). Cells: trained networks; line: where theory puts the change; points: where the trained "
+        f"({data.attrs['title']}). Cells: trained networks; line: where theory puts the change; points: where the "
+        "trained "
         "networks break even, with standard errors; dashed: theory at the end of training; dotted: 60 degrees.",
     )
 

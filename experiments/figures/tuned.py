@@ -42,7 +42,8 @@ def slices(data: xr.Dataset) -> Figure:
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,
-        f"Every protocol at its best, {data.sizes['instance']} instances ({data.attrs['title']}): its penalty or stopping "
+        f"Every protocol at its best, {data.sizes['instance']} instances ({data.attrs['title']}): its penalty or "
+        "stopping "
         "time is chosen on one half of the instances and judged on the other. Points: trained networks with standard "
         "errors; lines: theory's optima. Above zero in the lower row, the source helps. Beyond the paper.",
     )
