@@ -18,8 +18,7 @@ NAMES = {
 @_style.styled
 def slices(data: xr.Dataset) -> Figure:
     """Top: tuned risks; bottom: what each saves over tuned scratch. One column a sample ratio."""
-    count = data.sizes["sample_ratio"]
-    figure, panels = _style.panels(2, count, 4.0, 3.3, sharex=True, sharey="row")
+    figure, panels = _style.panels(2, data.sizes["sample_ratio"], 4.0, 3.3, sharex=True, sharey="row")
     for j, ratio in enumerate(data.sample_ratio.values):
         one = data.isel(sample_ratio=j)
         scratch = one.theory_tuned_curve.sel(protocol="scratch")
@@ -29,21 +28,21 @@ def slices(data: xr.Dataset) -> Figure:
             risk = own.tuned_risk_mean, own.tuned_risk_standard_error
             _style.points(panels[0][j], data.theta, *risk, name, label=NAMES[name])
             if name != "scratch":
-                mean, error = own.tuned_transferability_mean, own.tuned_transferability_standard_error
+                gain = own.tuned_transferability_mean, own.tuned_transferability_standard_error
                 panels[1][j].plot(data.fine_angle, scratch - own.theory_tuned_curve, "-", color=colour, lw=1.3)
-                _style.points(panels[1][j], data.theta, mean, error, name)
+                _style.points(panels[1][j], data.theta, *gain, name)
         panels[0][j].set(title=f"$n/d$ = {ratio:.3g}", ylim=(0, None))
         panels[1][j].axhline(0, color="k", lw=0.8)
         panels[1][j].set_xlabel(r"overlap angle $\theta$")
         _style.pi_ticks(panels[1][j].xaxis, float(data.theta.max()))
-    panels[0][0].set_ylabel("excess risk, tuned")
+    panels[0][0].set_ylabel("excess risk $R$, tuned")
     panels[1][0].set_ylabel("saved over tuned scratch")
     _style.legend(figure, panels[0][0], ncols=3)
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,
-        f"Every protocol at its best, {data.sizes['instance']} instances ({data.attrs['title']}): its penalty or "
-        "stopping "
-        "time is chosen on one half of the instances and judged on the other. Points: trained networks with standard "
-        "errors; lines: theory's optima. Above zero in the lower row, the source helps. Beyond the paper.",
+        "Every protocol at its best setting, against the overlap angle. Top: excess risk; bottom: what each saves over "
+        f"tuned training from scratch. Points: trained networks, mean and standard error of {data.sizes['instance']} "
+        f"instances ({data.attrs['title']}); settings are chosen on one half of them and judged on the other. Lines: "
+        "theory's optima. Beyond the paper.",
     )
