@@ -1,49 +1,61 @@
-"""Every linear figure of the paper, and those it left out, with one index page.
+"""Every figure of the paper at laptop size, and those it left out, on one page with a table of contents.
 
 python -m experiments.paper [--output DIR] [preset ...]
 
 Each preset under conf/experiment is one command of one study; what is finished is not computed again. The page says
-for each the command, seconds, training runs, and the worst distance from theory.
+for each the command, seconds, training runs, and the worst distance from theory, and leads to the report of the run.
 """
 
 import argparse
-import html
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from experiments.running import compose as _compose
 from experiments.running import console as _console
+from experiments.running import help as _help
+from experiments.running import page as _page
 from experiments.running import store as _store
 
-PRESETS = (
-    "phase_diagram_noisy",
-    "phase_diagram_flow",
-    "phase_diagram_noiseless",
-    "double_descent",
-    "optimal_weight_decay",
-    "ridge_sweep",
-    "finite_source_half",
-    "finite_source_three_halves",
-    "noise_levels",
-    "depths",
-    "target_norms",
-    "source_sizes",
-    "power_law_inputs",
-    "learning_curves",
-)
-
-PAGE = """<!doctype html><meta charset="utf-8"><title>Transfer in deep linear networks: every figure</title>
-<style>body{{font:16px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em}}img{{max-width:100%}}
-table{{border-collapse:collapse}}td,th{{padding:.1em .8em;text-align:left;border-bottom:1px solid #ddd}}</style>
-<h1>Transfer in deep linear networks: every figure</h1>
-<p>{total}</p>
-{body}
-"""
+CHAPTERS = {  # chapter -> preset -> heading
+    "Where transfer helps": {
+        "phase_diagram_noisy": "Linear transfer and fine-tuning by gradient descent, noise 0.2 (Figures 1 and 2)",
+        "phase_diagram_flow": "The same at the end of gradient flow (Figures 1 and 2)",
+        "phase_diagram_noiseless": "Without label noise (Figure 7)",
+        "finite_source_half": "A source sample of half the dimension",
+        "finite_source_three_halves": "A source sample of one and a half times the dimension",
+    },
+    "What changes it": {
+        "noise_levels": "Label noise",
+        "depths": "Depth of the network",
+        "target_norms": "Norm of the target",
+        "source_sizes": "Size of the source sample",
+        "power_law_inputs": "Inputs with a decaying spectrum",
+        "ridge_sweep": "A ridge on the last layer (Theorem 3.8)",
+    },
+    "Training": {
+        "double_descent": "Double descent of training from scratch",
+        "optimal_weight_decay": "The best weight decay (Figure 5)",
+        "learning_curves": "Risk over training time",
+        "stopping": "Both sides stopped at their best",
+        "tuned": "Tuned against tuned: what is left of negative transfer",
+        "frozen_layers": "Which layers are trained (Theorem 3.9)",
+        "sgd": "Mini-batches: risk, and the balance factor that shrinks",
+        "several_outputs": "Several outputs",
+    },
+    "Nonlinear networks": {
+        "relu_small": "ReLU networks: phase diagram, slices and floor (Figure 3)",
+        "relu_kernels_small": "Does pretraining learn the teacher's kernel? (Figure 3)",
+        "overlap_small": "Does one line in the overlap explain transfer? (Section 4)",
+    },
+}
+HEADINGS = {preset: heading for chapter in CHAPTERS.values() for preset, heading in chapter.items()}
+TITLE = "Transfer in deep linear networks and beyond: every figure"
 
 
 def preset_path(preset: str) -> Path:
@@ -55,63 +67,78 @@ def preset_path(preset: str) -> Path:
     return path
 
 
-def purpose(path: Path) -> str:
-    """The comment that a preset begins with."""
-    lines = [line[1:].strip() for line in path.read_text().splitlines() if line.startswith("#")]
-    return " ".join(line for line in lines if not line.startswith("@package"))
+def heading(preset: str) -> str:
+    """What a preset is called on the page."""
+    return HEADINGS.get(preset, preset.replace("_", " "))
 
 
-def run(preset: str, output: Path) -> dict:
+def run(preset: str, output: Path) -> dict[str, Any]:
     """Run one preset in a process of its own, and read its summary."""
-    path = preset_path(preset)
-    study = yaml.safe_load(path.read_text())["study"]
+    study = yaml.safe_load(preset_path(preset).read_text())["study"]
     command = [sys.executable, "-m", f"experiments.{study}", f"experiment={preset}", f"hydra.run.dir={output / preset}"]
     begin = time.perf_counter()
     done = subprocess.run(command, check=False)
     if done.returncode:
         raise SystemExit(f"error: {' '.join(command[1:])} ended with code {done.returncode}; what is finished is kept.")
     summary = json.loads((output / preset / "summary.json").read_text())
-    seconds = time.perf_counter() - begin
-    return {"preset": preset, "study": study, "purpose": purpose(path), "seconds": seconds, "summary": summary}
+    return {"preset": preset, "study": study, "seconds": time.perf_counter() - begin, "summary": summary}
 
 
-def section(entry: dict) -> str:
+def section(entry: dict[str, Any]) -> str:
     """One preset's part of the page."""
     name, summary = entry["preset"], entry["summary"]
-    compute, rows = summary["seconds"]["compute"], []
-    for method, f in summary["protocols"].items():
-        if f["cells"]:
-            cells = (
-                method,
-                f["cells"],
-                f["instances"],
-                f"{100 * f['within_3']:.1f} %",
-                f"{f['worst_z']:+.2f}",
-                f["worst_cell"],
-            )
-            rows.append("<tr>" + "".join(f"<td>{html.escape(str(c))}</td>" for c in cells) + "</tr>")
-    images = [f'<p><img src="{name}/{f}" alt="{f}"></p>' for f in summary["files"] if f.endswith(".png")]
-    head = "<tr><th>method<th>cells<th>instances<th>within 3 se<th>worst z<th>worst cell</tr>"
-    notes = html.escape(summary.get("notes", "")).replace("\n", "<br>")
-    return f"""<h2>{html.escape(name)}</h2><p>{html.escape(entry["purpose"])}</p>
-<p><code>python -m experiments.{entry["study"]} experiment={name}</code><br>
-{entry["seconds"]:.0f} s, of which {compute:.0f} s computing {summary["training_runs"]} training runs</p>
-<table>{head}{"".join(rows)}</table><p>{notes}</p>{"".join(images)}"""
+    rows = [
+        (label, f["cells"], f["instances"], f"{100 * f['within_3']:.1f} %", f"{f['worst_z']:+.2f}", f["worst_cell"])
+        for label, f in summary["protocols"].items()
+        if f["cells"]
+    ]
+    table = _page.table(("", "cells", "instances", "within 3 se", "worst z", "worst cell"), rows, range(1, 5))
+    captions = summary.get("captions", {})
+    figures = "".join(
+        f'<figure><img src="{_page.text(name)}/{_page.text(file)}" alt="{_page.text(file)}" loading="lazy">'
+        f"<figcaption>{_page.text(captions.get(file.removesuffix('.png'), ''))}</figcaption></figure>"
+        for file in summary["files"]
+        if file.endswith(".png")
+    )
+    notes = "".join(f"<li>{_page.text(line)}</li>" for line in summary.get("notes", "").splitlines() if line)
+    command = f"python -m experiments.{entry['study']} experiment={name}"
+    about = _page.text(_help.purpose("experiment", name))
+    took = f"{entry['seconds']:.0f} s, {summary['training_runs']:,} training runs"
+    return (
+        f'<h3 id="{_page.text(name)}">{_page.text(heading(name))}</h3><p>{about}</p>'
+        f'<p><code>{_page.text(command)}</code> <span class="soft">{_page.text(took)}</span> '
+        f'<a href="{_page.text(name)}/report.html">report</a></p>{table if rows else ""}<ul>{notes}</ul>{figures}'
+    )
+
+
+def render(entries: list[dict[str, Any]], total: str) -> str:
+    """The page: contents, then the sections chapter by chapter; presets of no chapter last."""
+    found = {entry["preset"]: entry for entry in entries}
+    chapters = {name: [preset for preset in chapter if preset in found] for name, chapter in CHAPTERS.items()}
+    chapters["More"] = [preset for preset in found if preset not in HEADINGS]
+    contents, body = [], []
+    for name, presets in chapters.items():
+        if presets:
+            links = "".join(f'<li><a href="#{_page.text(p)}">{_page.text(heading(p))}</a></li>' for p in presets)
+            contents.append(f"<li>{_page.text(name)}<ul>{links}</ul></li>")
+            body += [f"<h2>{_page.text(name)}</h2>", *(section(found[preset]) for preset in presets)]
+    head = f"<h1>{_page.text(TITLE)}</h1><p class=soft>{_page.text(total)}</p>"
+    return _page.document(TITLE, f"{head}<nav><ul>{''.join(contents)}</ul></nav>{''.join(body)}")
 
 
 def main() -> None:
-    """Run the presets and write the index."""
+    """Run the presets and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("presets", nargs="*", default=list(PRESETS))
+    parser.add_argument("presets", nargs="*", default=list(HEADINGS))
     parser.add_argument("--output", type=Path, default=Path("outputs/paper"))
     arguments = parser.parse_args()
     for preset in arguments.presets:
         preset_path(preset)
     entries = [run(preset, arguments.output) for preset in arguments.presets]
     total = f"{len(entries)} commands, {sum(e['seconds'] for e in entries):.0f} s in all."
-    page = PAGE.format(total=total, body="\n".join(section(entry) for entry in entries))
-    _store.write_bytes(arguments.output / "index.html", page.encode())
-    _console.say(f"{total} {arguments.output / 'index.html'}")
+    path = arguments.output / "index.html"
+    _store.write_bytes(path, render(entries, total).encode())
+    _console.say(f"{total}\nopen in a browser: {path.resolve()}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, Study, UserError, Verdict
 from tlx import stats, theory
 from tlx.linear import outputs
-from tlx.linear.outputs import OutputsSetting
+from tlx.linear.matrix_task import OutputsSetting, teachers
 from tlx.linear.setting import PROTOCOLS
 from tlx.train import Status
 
@@ -177,7 +177,7 @@ def forms(setting: OutputsSetting, turn: float, ratios: np.ndarray) -> np.ndarra
     """Scratch, linear transfer, and the sum over singular values, at n/d: (3, ratios); inf at a pole."""
     size, noise = len(setting.overlap_angles), setting.noise_std
     angles, values = np.asarray(setting.overlap_angles), np.asarray(setting.target_values)
-    pair = outputs.teachers(jax.random.key(0), setting, turn)  # the risk knows the angles, not the directions
+    pair = teachers(jax.random.key(0), setting, turn)  # the risk knows the angles, not the directions
     whole = ratios * setting.dim
     scratch = theory.multi_output_scratch_risk(ratios, noise, size, target_norm=np.linalg.norm(values), dim=setting.dim)
     probe = theory.multi_output_linear_transfer_risk(pair.target, pair.source, noise, num_samples=whole)

@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.colors import AsinhNorm, Normalize, TwoSlopeNorm
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import NullLocator
 
 from experiments.figures import style as _style
 
@@ -15,19 +17,32 @@ FULL = 90  # percentile of the sizes that the scale reaches to
 VISIBLE = 0.04  # of the scale: what the eye tells from white
 
 
-def signed_norm(*fields: np.ndarray) -> TwoSlopeNorm:
+def signed_norm(*fields: np.ndarray) -> Normalize:
     """A symmetric scale around zero, clipped so that poles do not bleach the rest.
 
-    It reaches to the 90th percentile of the sizes that are not nothing, or as far as lets four in five of those be
-    told from white, whichever is less.
+    It reaches to the 90th percentile of the sizes that are not nothing; where a fifth of those could then not be told
+    from white it is linear around zero alone, and logarithmic (asinh) beyond.
     """
     values = np.abs(np.concatenate([np.ravel(field) for field in fields]))
     values = values[np.isfinite(values)]
     values = values[values > 2e-3 * np.percentile(values, 95)] if values.size else values
     if not values.size:
         return TwoSlopeNorm(0.0, -1.0, 1.0)
-    top = float(min(np.percentile(values, FULL), np.percentile(values, 20) / (1.5 * VISIBLE)))
-    return TwoSlopeNorm(0.0, -top, top)
+    top, small = float(np.percentile(values, FULL)), float(np.percentile(values, 15))
+    if small >= VISIBLE * top:
+        return TwoSlopeNorm(0.0, -top, top)
+    return AsinhNorm(linear_width=top / 10, vmin=-top, vmax=top)
+
+
+def bar(figure: Figure, image: Any, panels: Any, label: str) -> None:
+    """The scale beside the panels, its ends open; decades where it is not linear."""
+    scale = figure.colorbar(image, ax=panels, label=label, extend="both", aspect=30)
+    if isinstance(image.norm, AsinhNorm):
+        top, flat = image.norm.vmax, image.norm.linear_width
+        decades = [d for d in 10.0 ** np.arange(-8, 9) if 1.2 * flat <= d <= top]
+        scale.set_ticks([*(-d for d in reversed(decades)), 0.0, *decades])
+        scale.ax.yaxis.set_minor_locator(NullLocator())
+        scale.ax.set_yticklabels([*(f"−{d:g}" for d in reversed(decades)), "0", *(f"{d:g}" for d in decades)])
 
 
 def extents(centres: np.ndarray, log: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -97,8 +112,8 @@ def boundary_key(text: str = "$T = 0$ in theory", style: str = "-") -> Line2D:
 
 
 def beyond_key() -> Line2D:
-    """Legend entry of a pole."""
-    return Line2D([], [], ls="", marker="P", mfc="w", mec="0.3", label=f"pole: beyond {BEYOND:g} times the scale")
+    """Legend entry of cells far beyond the scale."""
+    return Line2D([], [], ls="", marker="P", mfc="w", mec="0.3", label=f"beyond {BEYOND:g} times the scale (pole)")
 
 
 def hatch_key(pattern: str, text: str) -> Patch:

@@ -32,7 +32,7 @@ def curves(data: xr.Dataset) -> Figure:
     handles.append(Line2D([], [], color="k", lw=1.2, label="theory along training"))
     handles.append(Line2D([], [], color="k", ls=":", lw=1, label="exact form of the end"))
     handles.append(Line2D([], [], color="k", ls="", marker="|", ms=9, label="best time to stop, theory"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=2 if _style.paper() else 4)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4 if figure.get_size_inches()[0] > 9 else 2)
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,

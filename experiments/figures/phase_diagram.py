@@ -39,9 +39,7 @@ def diagram(data: xr.Dataset) -> Figure:
     left.set(xlim=fine[0][[0, -1]], ylim=fine[1][[0, -1]])  # after the ticks, which would widen them
     for panel in panels[-1]:
         panel.set_xlabel(r"overlap angle $\theta$")
-    figure.colorbar(
-        mesh, ax=panels, label="transferability $T$ = $R$(scratch) − $R$(transfer)", extend="both", aspect=30
-    )
+    _heat.bar(figure, mesh, panels, "transferability $T$ = $R$(scratch) − $R$(transfer)")
     figure.legend(handles=_keys(marks, data), loc="outside lower center", ncols=2 if _style.paper() else 4)
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
@@ -120,7 +118,7 @@ def keys(figure: Figure, panel: Axes, data: xr.Dataset) -> None:
     handles.append(Line2D([], [], color=colour, ls=":", lw=1.5, label="fine-tuning as published"))
     if has_short(data):
         handles.append(Line2D([], [], ls="", marker="x", color="k", alpha=0.4, label="steps ran out"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3 if _style.paper() else 5)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5 if figure.get_size_inches()[0] > 9 else 2)
 
 
 def published_line(panel: Axes, one: xr.Dataset) -> None:

@@ -25,6 +25,8 @@ def dynamics(data: xr.Dataset) -> Figure:
         panels[1, 0].plot(time, one.alignment, **thin)
     panels[0, 0].set(ylabel=r"$\|\beta\|$", title="end-to-end norm")
     panels[0, 1].set(ylabel=r"$\|\beta - \beta_s\|^2$", title="loss on the source")
+    low, high = panels[0, 1].get_ylim()
+    panels[0, 1].set_ylim(min(low, high / 30), high)  # a loss that does not move yet is a level line
     panels[1, 0].set(ylabel=r"$\cos(\beta, \beta_s)$", title="alignment with the source", ylim=(-1.05, 1.05))
     _spectra(panels[1, 1], data, time)
     for panel in panels[1]:

@@ -43,7 +43,7 @@ def diagram(data: xr.Dataset) -> Figure:
         panel.set_title(_style.look(method).label)
         _size_ticks(panel.yaxis, sizes)
     row[0].set_ylabel("target samples $n$")
-    figure.colorbar(mesh, ax=row, label=r"$T$ = $R$(scratch) − $R$(transfer)", extend="both")
+    _heat.bar(figure, mesh, row, "$T$ = $R$(scratch) − $R$(transfer)")
     handles = [
         _heat.boundary_key(r"scratch fit = floor $\|P_\perp f_t\|^2$"),
         _heat.boundary_key("scratch fit = floor + variance", "--"),

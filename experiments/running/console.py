@@ -173,7 +173,7 @@ def closing(
     for name, f in compared.items():
         say(f"worst of {name}: {f['worst_cell']}")
     if any(f.get("remark") for f in compared.values()):
-        say("few instances: z allows for errors being estimated (Student's t); the raw ones are in results.nc")
+        say("few instances: z by Student's t; results.nc has it in standard errors")
     counts = {name: count(codes) for name, codes in statuses.items()}
     names = [name for name in STATUS_NAMES.values() if any(name in one for one in counts.values())]
     lanes = [(protocol, *(str(one.get(name, 0)) for name in names)) for protocol, one in counts.items()]

@@ -32,7 +32,7 @@ def entry(word: str, about: str) -> str:
         return f"  {word}"
     lines = textwrap.wrap(about, COLUMNS - WIDTH - 2, break_long_words=False, break_on_hyphens=False)
     head = f"  {word:{WIDTH - 2}s}  "
-    first = f"{head}{lines[0]}" if len(word) <= WIDTH - 2 else f"  {word} \n{' ' * (WIDTH + 2)}{lines[0]}"
+    first = f"{head}{lines[0]}" if len(word) <= WIDTH - 2 else f"  {word}\n{' ' * (WIDTH + 2)}{lines[0]}"
     return "\n".join([first, *(f"{' ' * (WIDTH + 2)}{line}" for line in lines[1:])])
 
 

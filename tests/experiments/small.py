@@ -26,16 +26,20 @@ SMALL = {
     "phase_diagram": [*LINEAR, "grid.overlap_angles=[0.4,1.2]", "grid.sample_ratios=[0.5,1.5]"],
     "comparison": [*LINEAR, "grid.overlap_angles=[0.4]", "grid.sample_ratios=[0.5,1.5]"],
     "learning_curves": [*LINEAR, "grid.overlap_angles=[0.4]", "grid.sample_ratios=[0.5,1.5]", "grid.times=3"],
-    "stopping": [*LINEAR, "grid.overlap_angles=[0.4]", "grid.sample_ratios=[0.5,1.5]", "grid.times=3"],
-    "tuned": [
-        *LINEAR,
-        *("ensemble.num_instances=4", "grid.overlap_angles=[0.4]", "grid.sample_ratios=[0.5]", "grid.times=[0.5,2.0]"),
-        *("scratch.weight_decays=[0.0,0.3]", "linear_transfer.ridges=[0.0,0.3]", "l2sp.penalties=[0.0,0.3]"),
-        "l2sp.weight_decays=[0.0,0.3]",
-        "source_ridge.ridges=[0.1,1.0]",
+    "stopping": [
+        *(*LINEAR, "grid.overlap_angles=[0.4,1.0,1.3]", "grid.sample_ratios=[0.5,1.5]", "grid.times=[0.1,0.5,2]"),
     ],
+    "tuned": [
+        *(*LINEAR, "grid.overlap_angles=[0.4,1.2]", "grid.sample_ratios=[0.5]", "grid.times=[0.1,0.5,2]"),
+        *("scratch.weight_decays=[0.0,0.3]", "linear_transfer.ridges=[0.0,0.3]", "l2sp.penalties=[0.0,0.3]"),
+        *("l2sp.weight_decays=[0.0,0.3]", "source_ridge.ridges=[0.1,0.4]"),
+    ],
+    "frozen_layers": [
+        *(*LINEAR, "grid.overlap_angles=[0.4]", "grid.sample_ratios=[0.5]", "grid.trained=[1,1 lora 1,1+2]"),
+    ],
+    "sgd": [*LINEAR, "grid.batch_sizes=[2,0]", "grid.times=[0.1,0.4]"],
     "several_outputs": [
-        *("task.dim=12", "optimizer.num_steps=300", "ensemble.num_instances=2", "ensemble.devices=1"),
+        *("task.dim=12", "ensemble.num_instances=2", "ensemble.devices=1", "optimizer.num_steps=300"),
         *("grid.turns=[0.0,1.2]", "grid.sample_ratios=[0.5,1.5]"),
     ],
     "scratch_risk": [*LINEAR, "grid.sample_ratios=[0.5,1.5]"],

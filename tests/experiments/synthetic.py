@@ -62,8 +62,8 @@ ARRAYS = {  # study -> array of its units -> dimensions
     },
 }
 FEW = {  # what a test need not have in full; everything a picture shows stays
-    "power_law_inputs": ["task.dim=30"],
-    "predictors": small.SMALL["predictors"][:6],
+    "power_law_inputs": ["task.dim=20", "grid.values=[1.0]", "ensemble.num_instances=1"],
+    "predictors": small.SMALL["predictors"][:9],
 }
 POLE = 20.0  # stands for an infinite theory
 
@@ -78,7 +78,7 @@ def data(study, preset=None):
     random = np.random.default_rng(7)
     arrays = {name: (dims, _values(name, dims, axes, random)) for name, dims in ARRAYS[study].items()}
     found = own.finish(config, store.assemble([({}, arrays)], axes))
-    if "theory" in found:  # a second time, with trained networks near the theory: one factor for all protocols
+    if study == "phase_diagram":  # a second time, with trained networks near the theory: one factor for all protocols
         dims, theory = arrays["risk"][0], found.theory.transpose(*arrays["risk"][0][:-1]).values
         scatter = 1 + 0.05 * random.standard_normal((*theory.shape[1:], len(axes["instance"])))
         arrays["risk"] = (dims, np.where(np.isfinite(theory), theory, POLE)[..., None] * scatter)

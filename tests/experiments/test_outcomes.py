@@ -1,6 +1,7 @@
 """What a run tells: lanes that fail are counted and never averaged, results are never overwritten, help explains."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -75,13 +76,18 @@ def test_help_explains_every_key(study):
     """--help lists each key with its value and a meaning, and each preset of the study with its purpose."""
     config, schema = small.composed(study, []), small.study(study).Config
     text = _help.keys(schema, OmegaConf.structured(config))
-    silent = [line for line in text.splitlines() if line.startswith("  ") and len(line.split(" = ", 1)[1].split()) < 2]
+    entries = [part.split("\n\n")[0] for part in re.split(r"\n(?=  \S)", text)]
+    silent = [entry for entry in entries if " = " in entry and len(entry.split(" = ", 1)[1].split()) < 2]
     assert not silent, silent
     for key in compose._keys(OmegaConf.structured(schema)):
         assert key == "study" or f"  {key} = " in text
     mine = [p.stem for p in small.PRESETS if small.owner(p) == study]
     listed = _help.presets(study)
-    assert all(f"experiment={name} " in listed for name in mine)
+    assert all(f"experiment={name}" in listed.split() for name in mine)
+    assert max(map(len, f"{text}\n{listed}".splitlines())) <= 80
+    found = _help.about_keys(schema, OmegaConf.structured(config), "seed")
+    assert found.startswith("  seed = 0")
+    assert "draw" in found
 
 
 @pytest.mark.slow

@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from tlx._checks import require
+from tlx.nonlinear.flax_model import FlaxModel, code_name
 from tlx.nonlinear.models import MeanField, Model, MultiLayer
-from tlx.nonlinear.task import Task, TeacherTask
+from tlx.nonlinear.task import CustomTask, Task, TeacherTask
 from tlx.nonlinear.teachers import check_amount
 from tlx.train import Optimizer
 
@@ -46,8 +47,7 @@ def check_amounts(task: Task, amounts: Any) -> None:
         for amount in np.ravel(amounts):
             check_amount(task.family, amount, task.num_neurons)
         return
-    key = jax.random.key(0)
-    inputs = task.inputs(key, ROWS)
+    key, inputs = jax.random.key(0), _trial_of_task(task)
     source = jax.jit(lambda amount: task.function(task.pair(key, amount).source, inputs))
     for amount in np.ravel(amounts).astype(inputs.dtype):
         _finite(_name(task), f"function of the source at amount {amount:.4g}", source(amount))
@@ -70,13 +70,19 @@ def _check_members(kind: str, given: Any, members: tuple[str, ...]) -> None:
 @functools.lru_cache(maxsize=64)
 def _trial(model: Model, task: Task) -> None:
     with jax.ensure_compile_time_eval():
+        _try_model(model, jax.random.key(0), _trial_of_task(task))
+
+
+@functools.lru_cache(maxsize=64)
+def _trial_of_task(task: Task) -> Array:
+    """The inputs of the trial."""
+    with jax.ensure_compile_time_eval():
         key = jax.random.key(0)
         inputs = _called(task, "inputs", lambda: task.inputs(key, ROWS), "(key, 3)")
-        name = _name(task)
-        _check_array(name, "inputs", inputs, (ROWS, *jnp.shape(inputs)[1:]), "an input a row")
-        _finite(name, "inputs", inputs)
+        _check_array(_name(task), "inputs", inputs, (ROWS, *jnp.shape(inputs)[1:]), "an input a row")
+        _finite(_name(task), "inputs", inputs)
         _try_task(task, key, inputs)
-        _try_model(model, key, inputs)
+        return inputs
 
 
 def _try_task(task: Task, key: Array, inputs: Array) -> None:
@@ -122,20 +128,21 @@ def _try_values(model: Model, key: Array, inputs: Array, count: int) -> None:
         features = model.features(weights, rows)
         coefficients = jax.random.normal(key, (count,), features.dtype)
         refitted = model.apply(model.refit(weights, coefficients), rows)
-        return model.apply(weights, rows), model.apply(weights, rows[:1]), features, refitted, features @ coefficients
+        alone = jax.vmap(lambda row: model.apply(weights, row[None])[0])(rows)
+        return model.apply(weights, rows), alone, features, refitted, features @ coefficients
 
     outputs, alone, features, refitted, wanted = map(np.asarray, small(inputs))
     for member, values in (("apply", outputs), ("features", features), ("apply after refit", refitted)):
         _finite(name, member, values)
     own = "expected an output that depends on its own row alone (no batch normalisation, no dropout)"
-    require(_close(alone[0], outputs[0], outputs), f"{name}: apply gave {alone[0]:.4g} for one row alone and "
-            f"{outputs[0]:.4g} for the same row among others; {own}.")  # fmt: skip
-    require(_close(refitted, wanted, wanted), f"{name}: after refit, apply gave {refitted[0]:.4g} where features @ "
+    require(_close(alone, outputs), f"{name}: apply gave {alone[0]:.4g} for one row alone and {outputs[0]:.4g} for the "
+            f"same row among others; {own}.")  # fmt: skip
+    require(_close(refitted, wanted), f"{name}: after refit, apply gave {refitted[0]:.4g} where features @ "
             f"coefficients is {wanted[0]:.4g}; expected the same number.")  # fmt: skip
 
 
-def _close(found: np.ndarray, wanted: np.ndarray, scale: np.ndarray) -> bool:
-    return bool(np.max(np.abs(found - wanted)) <= TOLERANCE * np.max(np.abs(scale)) + 1e-12)
+def _close(found: np.ndarray, wanted: np.ndarray) -> bool:
+    return bool(np.max(np.abs(found - wanted)) <= TOLERANCE * np.max(np.abs(wanted)) + 1e-12)
 
 
 def _traced(owner: Any, member: str, function: Callable, *arguments: PyTree) -> Any:
@@ -173,5 +180,6 @@ def _shapes(tree: PyTree) -> str:
 
 
 def _name(given: Any) -> str:
-    kind = given if isinstance(given, type) else type(given)
-    return f"{kind.__module__}.{kind.__qualname__}"
+    """The code to look at: the Flax module or the functions that one of this library's adapters holds."""
+    code = given.module if isinstance(given, FlaxModel) else given
+    return code_name(code.target if isinstance(code, CustomTask) else code)

@@ -115,13 +115,13 @@ def _linen(model: FlaxModel) -> _Functions:
 
     found = set(jax.eval_shape(module.init, jax.random.key(0), example))
     more = ", ".join(sorted(found - {"params"}))
-    require(not more, f"{type(module).__name__} keeps {more} beside its weights; a network here is its weights alone.")
+    require(not more, f"{code_name(module)} keeps {more} beside its weights; a network here is its weights alone.")
     return _Functions(start, lambda weights, inputs: module.apply({"params": weights}, inputs))
 
 
 def _nnx(make: Any) -> _Functions:
     known = callable(make) and not isinstance(make, nnx.Module)
-    require(known, f"module = {type(make).__name__} is neither a linen module nor a function of rngs that makes an nnx "
+    require(known, f"module = {code_name(make)} is neither a linen module nor a function of rngs that makes an nnx "
             "module; pass the nnx class itself, or lambda rngs: Network(..., rngs=rngs).")  # fmt: skip
     graph, params, rest = nnx.split(make(rngs=nnx.Rngs(0)), nnx.Param, ...)
 
@@ -148,7 +148,7 @@ def _last_layer(model: FlaxModel, functions: _Functions) -> tuple[Any, ...]:
     weights = functions.start(key)
     layers = dict(_dense(weights, ()))
     named = {path: layer for path, layer in layers.items() if model.last in (None, "/".join(map(str, path)))}
-    kind = type(model.module).__name__ if isinstance(model.module, linen.Module) else _name(model.module)
+    kind = code_name(model.module)
     names = ", ".join("/".join(map(str, path)) for path in layers) or "none"
     require(bool(named), f"{kind} has no dense layer {model.last or ''} with one output; it has {names}.")
     output = jax.jit(lambda changed: _outputs(functions, changed, inputs, model.input_shape))
@@ -191,5 +191,8 @@ def _words(paths: Any) -> list[str]:
     return ["/".join(map(str, path)) for path in paths]
 
 
-def _name(made: Any) -> str:
-    return getattr(made, "__qualname__", type(made).__name__)
+def code_name(given: Any) -> str:
+    """The module and name of the function or class that an object is, or is made of."""
+    given = given.func if isinstance(given, functools.partial) else given
+    kind = given if hasattr(given, "__qualname__") else type(given)
+    return f"{kind.__module__}.{kind.__qualname__}"

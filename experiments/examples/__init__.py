@@ -1,0 +1,1 @@
+"""Networks and tasks of one's own, worked out: what network.custom and task.custom may name."""

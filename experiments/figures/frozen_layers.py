@@ -1,0 +1,33 @@
+"""What further trained layers change: the risk beyond Theorem 3.9, and the factor c on what the data do not see."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+SHADES = ("#2f6fb0", "#c44e52", "#55a868", "#dd8452")
+
+
+def bars(data: xr.Dataset) -> Figure:
+    """Left: risk minus that of the published end of the same data; right: c. Points: trained, bars: exact form."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+    place = np.arange(data.sizes["trained"])
+    pairs = [(i, j) for i in range(data.sizes["theta"]) for j in range(data.sizes["sample_ratio"])]
+    for k, (i, j) in enumerate(pairs):
+        one, shift = data.isel(theta=i, sample_ratio=j), (k - (len(pairs) - 1) / 2) * 0.7 / len(pairs)
+        colour, width = SHADES[k % len(SHADES)], 0.6 / len(pairs)
+        name = f"θ = {data.theta.values[i]:.3g}, n/d = {data.sample_ratio.values[j]:.3g}"
+        left.bar(place + shift, one.theory - one.theory_published, width, color=colour, alpha=0.35)
+        for panel, what in ((left, "excess"), (right, "balance")):
+            mean, error = one[f"{what}_mean"], one[f"{what}_standard_error"]
+            panel.errorbar(place + shift, mean, error, fmt="o", ms=5, color=colour, capsize=3, label=name)
+    left.axhline(0, color="k", lw=0.8)
+    right.axhline(1, color="k", lw=0.8)
+    left.set(ylabel="excess risk − that of Theorem 3.9", title="bars: exact form, points: trained networks")
+    right.set(ylabel="factor c", title="what is left of the source where the data do not see")
+    for panel in (left, right):
+        panel.set_xticks(place, [str(words).replace(" ", "\n", 1) for words in data.trained.values])
+        panel.set_xlabel("trained layers")
+    right.legend()
+    figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances, standard errors)")
+    return figure
