@@ -21,8 +21,8 @@ EXAMPLES = pytest.mark.parametrize("example", [convolution, attention], ids=["co
 
 def setting(example, **changes):
     rule = functools.partial(Optimizer, name="adam", tolerance=0.0)
-    arguments = {"pretraining": "online", "pretrain": rule(0.02, 300), "fine_tune": rule(0.01, 200), "batch_size": 50}
-    arguments |= {"scratch": rule(0.01, 200), "num_test": 2000, "sizes": (30,), "noise_std": 0.1, "cutoff": 0.01}
+    arguments = {"pretraining": "online", "pretrain": rule(0.02, 800), "fine_tune": rule(0.01, 200), "batch_size": 100}
+    arguments |= {"scratch": rule(0.01, 200), "num_test": 2000, "sizes": (30,), "noise_std": 0.1, "cutoff": 1e-3}
     return NonlinearSetting(example.network(), task=example.task(), **{**arguments, **changes})
 
 
@@ -55,7 +55,7 @@ def test_the_sampled_overlap_of_an_example_agrees_with_its_report(key, example):
     found = feature_overlap(
         lambda x: own.model.features(prepared.weights, x),
         lambda x: task.function(target, x),
-        cutoffs=(0.01,),
+        cutoffs=(1e-3,),
         key=jax.random.fold_in(key, 1),
         draw_inputs=task.inputs,
         num_samples=20_000,
