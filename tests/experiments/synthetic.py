@@ -71,6 +71,8 @@ ARRAYS = {  # study -> array of its units -> dimensions
 }
 FEW = {  # what a test need not have in full; everything a picture shows stays
     "power_law_inputs": ["task.dim=20", "grid.values=[1.0]", "ensemble.num_instances=1"],
+    "stopping": ["grid.overlap_angles=5", "grid.sample_ratios=[0.5,0.8,1.5]"],
+    "tuned": ["grid.overlap_angles=[0.3,0.9,1.5]", "grid.sample_ratios=[0.6,2.0]"],
     "predictors": small.SMALL["predictors"][:9],
 }
 POLE = 20.0  # stands for an infinite theory
