@@ -21,10 +21,10 @@ $(READY): $(PINS) pyproject.toml
 
 install: $(READY) ## make the environment .venv from the pinned packages
 
-demo: $(READY) ## the main job: a phase diagram of trained networks with theory over it
+demo: $(READY) ## the main job: a phase diagram of trained networks with theory over it; ends with a page to open
 	$(BIN)/python -m experiments.phase_diagram experiment=demo
 
-paper: $(READY) ## every linear figure of the paper and those it left out, with an index page
+paper: $(READY) ## every figure of the paper at laptop size and those it left out, on one page with contents
 	$(BIN)/python -m experiments.paper
 
 # Two workers share one cache of compiled programs; what measures time runs afterwards, alone.

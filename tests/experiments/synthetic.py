@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import small
 
+from experiments.phase_diagram import PENALTY
 from experiments.running import store
 
 CELL, PAIR = ("theta", "sample_ratio", "instance"), ("amount", "instance")
@@ -14,19 +15,26 @@ DIAGRAM = {
     "risk_by_ridge": ("ridge", *CELL),
     "risk_by_weight_decay": ("weight_decay", "sample_ratio", "instance"),
     "status_by_weight_decay": ("weight_decay", "sample_ratio", "instance"),
+    **dict.fromkeys(("pretrained_norm", "pretrained_overlap"), CELL),
     "source_risk": CELL,
     "num_features": CELL,
     "fine_tuning_steps": CELL,
     "scratch_steps": ("weight_decay", "sample_ratio", "instance"),
     "stable_learning_rate": ("sample_ratio", "instance"),
 }
+CURVES = {**DIAGRAM, "risk_over_time": ("protocol", "theta", "sample_ratio", "time", "instance")}
+BY_PENALTY = {f"{what}_by_{name}": (name, *CELL) for what in ("risk", "status") for name in PENALTY.values()}
+OUTPUTS = ("turn", "sample_ratio", "instance")
 OVER_STEPS = ("instance", "step")
 RELU = ("source_loss", "out_of_space", "out_of_span", "ridge_floor", "leverage", "num_features", "pretraining_steps")
 OVERLAP = ("network", "family", "fraction", "instance")
 ARRAYS = {  # study -> array of its units -> dimensions
     "phase_diagram": DIAGRAM,
     "comparison": {name: ("variant", *dims) for name, dims in DIAGRAM.items()},
-    "learning_curves": {**DIAGRAM, "risk_over_time": ("protocol", "theta", "sample_ratio", "time", "instance")},
+    "learning_curves": CURVES,
+    "stopping": CURVES,
+    "tuned": {**DIAGRAM, "fine_tuning_over_time": ("theta", "sample_ratio", "time", "instance"), **BY_PENALTY},
+    "several_outputs": {**dict.fromkeys(("risk", "status"), ("protocol", *OUTPUTS)), "num_steps": OUTPUTS},
     "scratch_risk": {
         **dict.fromkeys(("risk", "status", "num_steps"), ("weight_decay", "sample_ratio", "instance")),
         "stable_learning_rate": ("sample_ratio", "instance"),
@@ -63,6 +71,8 @@ ARRAYS = {  # study -> array of its units -> dimensions
 }
 FEW = {  # what a test need not have in full; everything a picture shows stays
     "power_law_inputs": ["task.dim=20", "grid.values=[1.0]", "ensemble.num_instances=1"],
+    "stopping": ["grid.overlap_angles=5", "grid.sample_ratios=[0.5,0.8,1.5]"],
+    "tuned": ["grid.overlap_angles=[0.3,0.9,1.5]", "grid.sample_ratios=[0.6,2.0]"],
     "predictors": small.SMALL["predictors"][:9],
 }
 POLE = 20.0  # stands for an infinite theory
@@ -70,9 +80,9 @@ POLE = 20.0  # stands for an infinite theory
 
 @functools.cache
 def data(study, preset=None):
-    """The finished data set of a preset (None: of the study's defaults), at its own grid, with three instances."""
+    """The finished data set of a preset (None: of the study's defaults), at its own grid, with four instances."""
     own = small.study(study)
-    words = [*([f"experiment={preset}"] if preset else []), "ensemble.num_instances=3", *FEW.get(preset or study, [])]
+    words = [*([f"experiment={preset}"] if preset else []), "ensemble.num_instances=4", *FEW.get(preset or study, [])]
     config = small.composed(study, words)
     axes = own.axes(config)
     random = np.random.default_rng(7)
