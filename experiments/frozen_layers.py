@@ -171,7 +171,7 @@ def forms(setting: LinearSetting, theta: np.ndarray, ratio: np.ndarray) -> tuple
     layers = setting.trained_layers or tuple(range(1, setting.depth + 1))
     pair = (angle, ratios, setting.noise_std)
     published = theory.fine_tuning_risk(*pair, published=True, dim=setting.dim, **source)
-    if 1 not in layers and len(layers) > 1:  # they keep the sign of the learned coefficient, which least squares may not
+    if 1 not in layers and len(layers) > 1:  # they cannot turn the sign of the coefficient
         exact = np.full(angle.shape, np.nan)
     elif 1 not in layers:  # frozen features
         exact = theory.linear_transfer_risk(angle, setting.noise_std, num_samples=ratios * setting.dim, **source)
