@@ -46,7 +46,7 @@ class FrozenGrid(GridConfig):
 
     overlap_angles: Any = field(default_factory=lambda: [0.6, 1.2])  # radians in [0, pi]
     sample_ratios: Any = field(default_factory=lambda: [0.5])  # n / dim
-    trained: list[str] = field(default_factory=lambda: ["1", "1 lora 1", "1+2", "1+2+3", "2+3"])  # one network each
+    trained: list[str] = field(default_factory=lambda: ["1", "1 lora 1", "1+2", "1+2+3", "3"])  # one network each
 
 
 @dataclass
@@ -63,8 +63,8 @@ class FrozenLayersConfig(LinearStudyConfig):
 
 class FrozenLayers(LinearStudy):
     """Which layers must be trained for the published form to hold? One trained layer, or a low-rank update of it, ends
-    where Theorem 3.9 says; each further trained layer leaves it, as the exact form says. Without the first layer
-    fine-tuning is linear transfer.
+    where Theorem 3.9 says; each further trained layer leaves it, as the exact form says. Another layer
+    alone is linear transfer.
     """
 
     Config = FrozenLayersConfig
@@ -171,7 +171,9 @@ def forms(setting: LinearSetting, theta: np.ndarray, ratio: np.ndarray) -> tuple
     layers = setting.trained_layers or tuple(range(1, setting.depth + 1))
     pair = (angle, ratios, setting.noise_std)
     published = theory.fine_tuning_risk(*pair, published=True, dim=setting.dim, **source)
-    if 1 not in layers:  # frozen features
+    if 1 not in layers and len(layers) > 1:  # they cannot turn the sign of the coefficient
+        exact = np.full(angle.shape, np.nan)
+    elif 1 not in layers:  # frozen features
         exact = theory.linear_transfer_risk(angle, setting.noise_std, num_samples=ratios * setting.dim, **source)
     elif setting.lora_rank is not None and len(layers) > 1:  # no form
         exact = np.full(angle.shape, np.nan)
