@@ -30,10 +30,14 @@ def score(errors: np.ndarray, advice: np.ndarray) -> Score:
         errors: (..., instance, protocol) measured errors; the planner is judged against their means over instances.
         advice: (..., instance) positions among the protocols, -1 for undecided, -2 for not asked.
     """
-    with np.errstate(invalid="ignore"):
-        mean = np.nanmean(np.where(np.isfinite(errors), errors, np.nan), axis=-2, keepdims=True)
-    best = np.nanmin(mean, axis=-1, keepdims=True)
-    ratio = np.broadcast_to(mean / best, errors.shape)
+    finite = np.isfinite(errors)
+    total = np.sum(np.where(finite, errors, 0.0), axis=-2, keepdims=True)
+    count = np.sum(finite, axis=-2, keepdims=True)
+    mean = np.where(count > 0, np.maximum(total / np.maximum(count, 1), 1e-9), np.inf)
+    best = np.min(mean, axis=-1, keepdims=True)
+    ratio = np.broadcast_to(
+        np.where(np.isfinite(mean), mean, 1e9) / np.where(np.isfinite(best), best, 1e9), errors.shape
+    )
     spoke = advice >= 0
     given = np.take_along_axis(ratio, np.maximum(advice, 0)[..., None], axis=-1)[..., 0][spoke]
     return Score(
@@ -115,9 +119,8 @@ def _of_words(data: xr.Dataset):
     inside = np.mean(((noise[..., 1] <= truth) & (truth <= noise[..., 2]))[asked])
     off = np.median((noise[..., 0] / truth)[asked])
     lines = [
-        f"Noise: {known.rating_variance:.3f}/m of m ratings and {known.misfit[256]:.3f} that no linear form "
-        "explains; the "
-        f"planner's standard deviation is {off:.3f} of it (median), and its 95 % interval covers it in "
+        f"Noise: {known.rating_variance:.3f}/m of m ratings and {known.misfit[256]:.3f} that no linear form explains; "
+        f"the planner's standard deviation is {off:.3f} of it (median), and its 95 % interval covers it in "
         f"{100 * inside:.0f} % of {asked.sum()} pilots.",
         f"Assumptions named as broken in {100 * np.mean(data.words_broken.values[asked]):.0f} % of them.",
     ]
@@ -152,7 +155,7 @@ def _of_form(data: xr.Dataset):
             for name in ("form_gaussian", "form_elliptical")
         ]
         lines.append(
-            f"Probe at n = {ratio:g} k: the form for Gaussian features is off by {off[0]}, with their lengths {off[1]}."
+            f"Probe at n = {ratio:g} k: by the Gaussian form it is off by {off[0]}, with the rows' lengths {off[1]}."
         )
     return data, lines
 
@@ -163,7 +166,7 @@ def _of_elements(data: xr.Dataset):
     errors = data.element_error.transpose(*dims, "representation").values
     scores = data.element_score.transpose(*dims, "element_score_name", "representation")
     cards = {"elements, best of 12": score(errors, data.element_advice.transpose(*dims).values)}
-    cards["elements, the leading one"] = score(errors, data.element_leading.transpose(*dims).values)
+    cards["elements, leading, not advised"] = score(errors, data.element_leading.transpose(*dims).values)
     found = errors.mean(axis=2)
     table = np.full((*scores.shape[:-1],), np.nan)
     for at in np.ndindex(*table.shape):
@@ -204,8 +207,7 @@ def _of_digits(data: xr.Dataset):
         lines.append(f"Digits, {name}{kind}: leave-one-out within 3 standard errors of the test error in {inside}.")
     for size in data.digits_samples.values:
         mean = data.digits_mean.sel(digits_samples=size)
-        order = [str(name) for name in mean.sortby(mean).digits_protocol.values]
-        lines.append(
-            f"Digits, n = {size}: " + ", ".join(f"{p} {float(mean.sel(digits_protocol=p)):.3f}" for p in order) + "."
-        )
+        order = mean.sortby(mean)
+        found = [f"{name} {value:.3f}" for name, value in zip(order.digits_protocol.values, order.values, strict=True)]
+        lines.append(f"Digits, n = {size}, test error: {', '.join(found)}.")
     return data, cards, lines

@@ -54,6 +54,10 @@ SMALL = {
         *("relu.pretraining.num_steps=200", "relu.num_instances=2", "relu.num_nodes=60", "relu.num_test=500"),
         *("relu.sizes=[20,40]", "relu.fixed_size=40"),
     ],
+    "real_data": [
+        *("parts=[digits]", "ensemble.num_instances=2", "ensemble.devices=1", "digits.num_samples=[20]"),
+        *("digits.width=16", "digits.num_steps=50", "digits.pretraining_steps=50", "digits.advised=1"),
+    ],
     "overlap": [
         *NONLINEAR,
         "grid.families=[removal]",
