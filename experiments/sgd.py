@@ -96,8 +96,8 @@ class Sgd(LinearStudy):
         )
         if not whole or sizes.min() < 0 or sizes.max() > fewest:
             raise UserError(
-                f"grid.batch_sizes = {config.grid.batch_sizes} must be distinct whole numbers from 0 (the whole "
-                f"sample) to {fewest}, the smallest sample."
+                f"grid.batch_sizes = {config.grid.batch_sizes} must be distinct whole numbers, from 0 for the whole "
+                f"sample to {fewest}, the smallest sample."
             )
         for size in sizes:
             self.setting(variant(config, int(size)))

@@ -1,22 +1,24 @@
 """What further trained layers change: the risk beyond Theorem 3.9, and the factor c on what the data do not see."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from experiments.figures import style as _style
+
 SHADES = ("#2f6fb0", "#c44e52", "#55a868", "#dd8452")
 
 
+@_style.styled
 def bars(data: xr.Dataset) -> Figure:
     """Left: risk minus that of the published end of the same data; right: c. Points: trained, bars: exact form."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+    figure, ((left, right),) = _style.panels(1, 2, 5.2, 3.6)
     place = np.arange(data.sizes["trained"])
     pairs = [(i, j) for i in range(data.sizes["theta"]) for j in range(data.sizes["sample_ratio"])]
     for k, (i, j) in enumerate(pairs):
         one, shift = data.isel(theta=i, sample_ratio=j), (k - (len(pairs) - 1) / 2) * 0.7 / len(pairs)
         colour, width = SHADES[k % len(SHADES)], 0.6 / len(pairs)
-        name = f"θ = {data.theta.values[i]:.3g}, n/d = {data.sample_ratio.values[j]:.3g}"
+        name = f"{_style.angle(data.theta.values[i])}, $n/d$ = {data.sample_ratio.values[j]:.3g}"
         left.bar(place + shift, one.theory - one.theory_published, width, color=colour, alpha=0.35)
         for panel, what in ((left, "excess"), (right, "balance")):
             mean, error = one[f"{what}_mean"], one[f"{what}_standard_error"]
@@ -24,10 +26,17 @@ def bars(data: xr.Dataset) -> Figure:
     left.axhline(0, color="k", lw=0.8)
     right.axhline(1, color="k", lw=0.8)
     left.set(ylabel="excess risk − that of Theorem 3.9", title="bars: exact form, points: trained networks")
-    right.set(ylabel="factor c", title="what is left of the source where the data do not see")
+    right.set(ylabel="factor $c$", title="what is left of the source where the data do not see")
     for panel in (left, right):
         panel.set_xticks(place, [str(words).replace(" ", "\n", 1) for words in data.trained.values])
         panel.set_xlabel("trained layers")
-    right.legend()
-    figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances, standard errors)")
-    return figure
+    _style.legend(figure, right, ncols=2)
+    _style.heading(figure, data.attrs["title"])
+    return _style.caption(
+        figure,
+        f"Which layers are trained, {data.sizes['instance']} instances ({data.attrs['title']}). Left: excess risk "
+        "beyond "
+        "the end of Theorem 3.9 on the same data; bars: exact form, points: trained networks with standard "
+        "errors. Right: "
+        "the factor c on what the data do not see; one trained layer has c = 1, and Theorem 3.9 is exact.",
+    )

@@ -145,6 +145,8 @@ def one_slice(panel: Axes, data: xr.Dataset, method: str) -> None:
     short = (data.status == Status.MAX_STEPS).any("instance").values
     at = data.sample_ratio.values, data.risk_mean.values, data.risk_standard_error.values
     if (~short).any():
-        _style.points(panel, *(values[~short] for values in at), method)
+        x, mean, error = (values[~short] for values in at)
+        _style.points(panel, x, mean, error, method)
     if short.any():
-        _style.unfinished(panel, *(values[short] for values in at), _style.look(method).colour)
+        x, mean, error = (values[short] for values in at)
+        _style.unfinished(panel, x, mean, error, _style.look(method).colour)

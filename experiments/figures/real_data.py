@@ -1,75 +1,140 @@
-"""The planner on real data: measured excess risk of each method per target, and how often the advice was right."""
+"""The planner on real data: what it said beside what training showed, part by part; nothing is computed here."""
 
-from typing import Any
+import json
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
 from experiments.figures import style as _style
-from tlx.linear.setting import METHODS
 
-UNDECIDED = "0.8"
+COLOURS = {
+    **{str(name): look.colour for name, look in _style.LOOKS.items()},
+    "ridge_scratch": "#8c8c8c",
+    "ridge_probe": "#dd8452",
+    "source_ridge": "#55a868",
+    "null": "#bbbbbb",
+    "probe": "#c44e52",
+}
+NAMES = {
+    **{str(name): look.label for name, look in _style.LOOKS.items()},
+    "ridge_scratch": "ridge regression",
+    "ridge_probe": "probe, ridge",
+    "source_ridge": "ridge beside the features",
+    "linear_transfer": "probe",
+    "null": "mean label",
+}
+SHARES = (("right", "within 5 % of the best", "#1f6f43"), ("within", "within 10 %", "#8fc7a6"))
+_OTHERS = ("worse", "#e6c3a5"), ("harmful: worse by more than 25 %", "#a3331f"), ("undecided", "0.85")
 
 
 @_style.styled
-def page(found: dict[str, dict], pixels: tuple[tuple[int, int], ...], sizes: list[int], draws: int) -> Figure:
-    """Top: risk against n for each target pixel (digits). Bottom: the advice given, digits and Gaussian copy."""
-    count = len(pixels)
-    figure, panels = plt.subplots(2, count, figsize=(2.7 * count, 7.0), sharex=True, sharey="row", layout="constrained")
-    real = found["digits"]
-    top = 2 * max(float(np.max(one.mean)) for one in real.values())
-    for i, pixel in enumerate(pixels):
-        _risks(panels[0, i], [real[i, j] for j in range(len(sizes))], sizes)
-        panels[0, i].set_title(f"pixel {pixel}")
-        _advice(panels[1, i], [real[i, j] for j in range(len(sizes))], sizes, draws)
-        panels[1, i].set_xlabel("target rows $n$")
-    low = min(float(np.min(one.mean)) for one in real.values())
-    panels[0, 0].set(yscale="log", ylabel="excess test risk", ylim=(0.7 * max(low, 1e-6), top))
-    panels[1, 0].set(ylabel="share of the pilots", ylim=(0, 1))
-    handles, names = panels[0, 0].get_legend_handles_labels()
-    handles += [Patch(color=UNDECIDED), Patch(facecolor="0.6", edgecolor="w", hatch="////")]
-    names += ["undecided", "advice worse than the best by more than 5 %"]
-    figure.legend(handles, names, loc="outside lower center", ncols=5)
-    shares = []
-    for name, cells in found.items():
-        spoke, right = sum(c.spoke for c in cells.values()), sum(c.right for c in cells.values())
-        shares.append(f"{name}: advice right in {right} of {spoke}")
-    figure.suptitle("; ".join(shares))
+def advice(data: xr.Dataset) -> Figure:
+    """The planner's score card: how often it spoke, and how far what it advised was from the best."""
+    cards = json.loads(data.attrs["tables"])["score_card"]
+    figure, panel = plt.subplots(figsize=(10, 1.4 + 0.7 * len(cards)), layout="constrained")
+    for at, card in enumerate(cards.values()):
+        left = 0.0
+        bad = card["spoke"] - card["within"] - card["harmful"]
+        parts = [card["right"], card["within"] - card["right"], bad, card["harmful"], card["asked"] - card["spoke"]]
+        colours = [SHARES[0][2], SHARES[1][2], *(colour for _, colour in _OTHERS)]
+        labels = [SHARES[0][1], SHARES[1][1], *(label for label, _ in _OTHERS)]
+        for count, colour, label in zip(parts, colours, labels, strict=True):
+            width = count / max(card["asked"], 1)
+            panel.barh(at, width, left=left, color=colour, label=label if at == 0 else None)
+            if width > 0.04:
+                panel.text(left + width / 2, at, str(count), ha="center", va="center", fontsize=9)
+            left += width
+    panel.set_yticks(range(len(cards)), list(cards))
+    panel.invert_yaxis()
+    panel.set(xlim=(0, 1), xlabel="share of the pilots")
+    figure.legend(loc="outside lower center", ncols=3)
     return _style.caption(
         figure,
-        f"Handwritten digits, from the left half to one pixel of the right half; {draws} pilots a cell. Top: excess "
-        "test risk of each protocol, mean and standard error. Bottom: what the planner advised; hatched where the "
-        f"advised protocol was worse than the best by more than 5 %. {'; '.join(shares)}.",
+        "What the planner said of pilots of real data, and how it turned out against really trained methods: "
+        "numbers of pilots; grey: it said that it cannot tell.",
     )
 
 
-def _risks(panel: Axes, cells: list[Any], sizes: list[int]) -> None:
-    for k, method in enumerate(METHODS):
-        mean, error = [c.mean[k] for c in cells], [c.standard_error[k] for c in cells]
-        line = "--" if method == "fine_tuning" else "-"  # beyond n = d it lies on scratch
-        _style.points(panel, sizes, mean, error, method, ls=line, lw=1.3)
-    panel.set_xscale("log")
-    panel.set_xticks(sizes, [str(n) for n in sizes], rotation=90)
-    panel.minorticks_off()
+@_style.styled
+def errors(data: xr.Dataset) -> Figure:
+    """Measured errors of each part, mean and standard error over pilots, and the form of the probe's error."""
+    drawn = [
+        panel
+        for name, panel in (
+            ("words_mean", _words),
+            ("form_mean", _form),
+            ("element_mean", _elements),
+            ("digits_mean", _digits),
+        )
+        if name in data
+    ]
+    figure, panels = plt.subplots(1, len(drawn), figsize=(5.4 * len(drawn), 5.2), layout="constrained", squeeze=False)
+    for panel, draw in zip(panels[0], drawn, strict=True):
+        draw(panel, data)
+    return _style.caption(
+        figure,
+        "Measured errors on real data, means and standard errors over pilots; lines of the second panel: the form of a "
+        "probe's error with k features, for Gaussian features (dotted) and with the lengths of the features (solid).",
+    )
 
 
-def _advice(panel: Axes, cells: list[Any], sizes: list[int], draws: int) -> None:
-    """Stacked shares; hatched where the advised method was not the best within 5 %."""
-    logs = np.log(np.asarray(sizes, float))
-    half = 0.4 * (np.min(np.diff(logs)) if len(sizes) > 1 else 0.5)
-    left, width = np.exp(logs - half), np.exp(logs + half) - np.exp(logs - half)
-    base = np.zeros(len(sizes))
-    for k, name in enumerate((*METHODS, "undecided")):
-        share = np.array([c.advice[name] for c in cells]) / draws
-        colour = UNDECIDED if name == "undecided" else _style.look(name).colour
-        bars = panel.bar(left, share, width, bottom=base, align="edge", color=colour, edgecolor="w", lw=0.6)
-        for bar, one in zip(bars, cells, strict=True):
-            if name != "undecided" and not one.always[k]:
-                bar.set(hatch="////", alpha=0.75)
-        base += share
-    panel.set_xscale("log")
-    panel.set_xticks(sizes, [str(n) for n in sizes], rotation=90)
+def _lines(panel: Axes, part: xr.Dataset, name: str, axis: str, protocol: str) -> None:
+    for method in part[protocol].values:
+        one = part.sel({protocol: method})
+        colour = COLOURS[str(method)]
+        mean, error = one[f"{name}_mean"], one[f"{name}_standard_error"]
+        panel.errorbar(part[axis], mean, error, fmt="o-", ms=4, lw=1.4, color=colour, label=NAMES.get(method, method))
+    panel.set(xscale="log", yscale="log", xlabel="labelled rows n")
+    panel.set_xticks(part[axis].values, [str(n) for n in part[axis].values])
     panel.minorticks_off()
+    panel.legend(fontsize=8)
+
+
+def _words(panel: Axes, data: xr.Dataset) -> None:
+    one = data.isel(words_features=-1, words_raters=-1)
+    _lines(panel, one, "words", "words_samples", "words_protocol")
+    panel.set_ylabel("error over the ratings' noise")
+    panel.set_title(f"valence of words, {int(one.words_features)} features, {int(one.words_raters)} ratings a label")
+    top = float(one.words_mean.sel(words_protocol="null").max())
+    panel.set_ylim(0.8 * float(one.words_mean.min()), 4 * top)
+
+
+def _form(panel: Axes, data: xr.Dataset) -> None:
+    for i, width in enumerate(data.form_features.values):
+        one, colour = data.isel(form_features=i), f"C{i}"
+        style = {"fmt": "o", "color": colour, "label": f"k = {width}, measured"}
+        panel.errorbar(one.words_ratio, one.form_mean, one.form_standard_error, **style)
+        panel.plot(one.words_ratio, one.form_elliptical, "-", color=colour, label="with the features' lengths")
+        panel.plot(one.words_ratio, one.form_gaussian, ":", color=colour, label="Gaussian features")
+    panel.set(
+        xscale="log", yscale="log", xlabel="rows per feature, n / k", ylabel="excess error of the probe / least error"
+    )
+    panel.set_xticks(data.words_ratio.values, [f"{r:g}" for r in data.words_ratio.values])
+    panel.minorticks_off()
+    panel.legend(fontsize=8)
+    panel.set_title("the k-feature form")
+
+
+def _elements(panel: Axes, data: xr.Dataset) -> None:
+    one = data.isel(element_samples=-1)
+    order = np.argsort(one.element_mean.isel(element_property=0).values)
+    for i, name in enumerate(data.element_property.values):
+        part = one.isel(element_property=i, representation=order)
+        places = np.arange(len(order)) + 0.15 * (2 * i - 1)
+        panel.errorbar(
+            part.element_mean, places, xerr=part.element_standard_error, fmt="o", color=f"C{i}", label=f"{name}"
+        )
+        score = part.element_score.isel(element_score_name=0).mean("instance")
+        panel.plot(score, places, "x", color=f"C{i}", label=f"{name}, leave-one-out on the pilot")
+    panel.set_yticks(range(len(order)), one.representation.values[order])
+    panel.invert_yaxis()
+    panel.set(xlabel="error / variance", title=f"elements, n = {int(one.element_samples)}")
+    panel.legend(fontsize=8)
+
+
+def _digits(panel: Axes, data: xr.Dataset) -> None:
+    _lines(panel, data, "digits", "digits_samples", "digits_protocol")
+    panel.set(ylabel="test error (five outputs)", title="networks moved from digits 0-4 to 5-9")

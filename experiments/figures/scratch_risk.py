@@ -24,7 +24,8 @@ def double_descent(data: xr.Dataset) -> Figure:
         style = {"fmt": MARKS[i % len(MARKS)], "ms": 4.5, "capsize": 2, "color": colour}
         panel.errorbar(*(values[~short] for values in at), label=f"weight decay {decay:g}", **style)
         if short.any():
-            _style.unfinished(panel, *(values[short] for values in at), colour)
+            x, mean, error = (values[short] for values in at)
+            _style.unfinished(panel, x, mean, error, colour)
     panel.plot(data.fine_ratio, data.optimal_ridge_curve, "k--", lw=1.2, label="best weight decay (theory)")
     if has_short(data):
         panel.plot([], [], "x", color="k", alpha=0.4, label="steps ran out")

@@ -1,33 +1,39 @@
 """Risk against sample ratio with several outputs: exact forms, and the sum over singular values where it fails."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
 from experiments.figures import style as _style
+from experiments.figures.phase_diagram import RATIO, finite
 
-TURNED = ("#2f6fb0", "#c44e52", "#55a868", "#dd8452")
+MARKS = "os^D"
 
 
+@_style.styled
 def slices(data: xr.Dataset) -> Figure:
     """One panel for linear transfer, one for fine-tuning; one colour a turn of the output vectors."""
-    figure, panels = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained")
-    names = {"linear_transfer": "exact", "fine_tuning": "sum over singular values"}
-    for panel, (protocol, line) in zip(panels, names.items(), strict=True):
+    figure, (row,) = _style.panels(1, 2, 5.0, 3.9)
+    shades = _style.shades(data.sizes["turn"])
+    for panel, protocol in zip(row, ("linear_transfer", "fine_tuning"), strict=True):
         own = data.sel(protocol=protocol)
         for i, turn in enumerate(data.turn.values):
-            one, colour = own.isel(turn=i), TURNED[i % len(TURNED)]
-            curve = np.where(np.isfinite(one.theory_curve), one.theory_curve, np.nan)
+            one = own.isel(turn=i)
             if i == 0 or protocol == "linear_transfer":
-                panel.plot(data.fine_ratio, curve, "-", color="0.25", lw=1.5, label=line if i == 0 else None)
+                panel.plot(data.fine_ratio, finite(one.theory_curve), "-", color="0.25", lw=1.5, label="theory")
             panel.errorbar(
-                data.sample_ratio, one.risk_mean, one.risk_standard_error, fmt="o", ms=5, color=colour, capsize=2,
-                label="shared output vectors" if turn == 0 else f"turned by {turn:.3g}",
+                data.sample_ratio, one.risk_mean, one.risk_standard_error, fmt=MARKS[i % len(MARKS)], ms=5,
+                color=shades[i], capsize=2, label="shared output vectors" if turn == 0 else f"turned by {turn:.3g}",
             )  # fmt: skip
         top = 1.25 * float(np.nanmax(own.risk_mean.values))
-        panel.set(xlabel="samples per dimension  n / d", title=_style.LABELS[protocol], ylim=(0, top))
-        panel.legend()
-    panels[0].set_ylabel("excess risk, summed over outputs")
-    figure.suptitle(f"{data.attrs['title']}   ({data.sizes['instance']} instances, standard errors)")
-    return figure
+        panel.set(xlabel=RATIO, title=_style.look(protocol).label, ylim=(0, top))
+    row[0].set_ylabel("excess risk, summed over outputs")
+    _style.legend(figure, *row, ncols=4)
+    _style.heading(figure, data.attrs["title"])
+    return _style.caption(
+        figure,
+        "Excess risk of networks with several outputs against the samples per dimension. Points: trained networks, "
+        f"mean and standard error of {data.sizes['instance']} instances ({data.attrs['title']}), by the angle between "
+        "the output vectors of source and target. Lines: exact for linear transfer, a sum over singular values for "
+        "fine-tuning, which holds where the output vectors are shared. Beyond the paper.",
+    )

@@ -94,7 +94,7 @@ def test_mini_batches_shrink_the_balance_as_theory_says(tmp_path):
 
 def test_impossible_batches_and_turns_are_refused():
     config = small.composed("sgd", [*small.SMALL["sgd"], "grid.batch_sizes=[7]"])
-    with pytest.raises(UserError, match="from 0"):
+    with pytest.raises(UserError, match="distinct whole numbers"):
         sgd.Sgd().axes(config)
     config = small.composed("several_outputs", [*small.SMALL["several_outputs"], "grid.turns=[4.0]"])
     with pytest.raises(UserError, match=r"must lie in \[0, pi\]"):

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from tlx import _keys, ensemble
+from tlx import _keys, _lanes, ensemble
 from tlx._checks import check_angle
+from tlx._lanes import Progress
 from tlx.ensemble import Layout
-from tlx.linear import _lanes, batches
+from tlx.linear import batches
 from tlx.linear import chain as chains
 from tlx.linear import task as tasks
-from tlx.linear._lanes import Progress
 from tlx.linear.engines import Engine, engine
 from tlx.linear.setting import LinearSetting
 from tlx.train import usable
