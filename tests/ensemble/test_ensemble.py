@@ -217,6 +217,20 @@ def test_a_journal_that_holds_everything_computes_nothing(reference):
     assert_same(again, reference)
 
 
+def test_lanes_of_another_kind_in_a_journal_are_computed_again(reference):
+    """Another type, a leaf too few, or leaves of unequal length."""
+    first = Notebook()
+    with ensemble.journal(first):
+        grid()
+    kept = first.pieces[0]
+    for wrong in ([leaf.astype(np.float16) for leaf in kept], kept[:-1], [kept[0][:2], *kept[1:]]):
+        seen = []
+        with ensemble.journal(Notebook({0: wrong})):
+            again = grid(progress=lambda done, total, seen=seen: seen.append(done))
+        assert seen[-1] == 7
+        assert_same(again, reference)
+
+
 def test_a_rehearsal_has_the_shapes_and_computes_nothing(reference):
     seen = []
     with ensemble.rehearsal() as found:

@@ -1,4 +1,4 @@
-"""What a linear setting refuses before any compute, and the ratios that it stands for."""
+"""What a linear setting refuses before any compute, the ratios that it stands for, and its step sizes and times."""
 
 import math
 
@@ -6,8 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
+from tlx.linear import data, steps
 from tlx.linear.setting import LinearSetting, sample_counts
+from tlx.networks import deep_linear
 from tlx.train import Optimizer
 
 
@@ -66,3 +69,18 @@ def test_whole_samples_are_rounded_and_at_least_one():
     np.testing.assert_array_equal(sample_counts(np.array([0.001, 0.26, 1.0]), 10), [1, 3, 10])
     assert LinearSetting().isotropic
     assert not LinearSetting(covariance_exponent=0.5).isotropic
+
+
+@pytest.mark.parametrize(("depth", "norm"), [(1, 2.0), (2, 1.0), (3, 2.0)])
+def test_the_step_called_stable_is_two_over_the_curvature_at_a_balanced_fit(x64, key, depth, norm):
+    target = norm * jnp.asarray([0.6, 0.0, -0.8, 0.0])
+    moments = data.Moments(jnp.eye(4), target, target @ target, jnp.asarray(jnp.inf))
+    flat, unflat = ravel_pytree(deep_linear.balanced(key, target, width=4, depth=depth))
+    hessian = jax.hessian(lambda w: data.squared_loss(deep_linear.predictor(unflat(w)), moments))(flat)
+    rate = steps.stable_learning_rate(LinearSetting(dim=4, depth=depth), moments)
+    np.testing.assert_allclose(rate * jnp.linalg.eigvalsh(hessian)[-1], 2.0, rtol=1e-9)
+
+
+def test_momentum_reaches_a_time_in_fewer_steps():
+    rule = Optimizer(0.02, 400, momentum=0.5)
+    assert steps.record_steps((0.0, 0.4, 4.0, 100.0), rule).tolist() == [0, 10, 100, 400]

@@ -84,8 +84,8 @@ PLANNER = [
 
 RUNNING = [
     _running("checksum of a unit not looked at", "store", 'receipt["sha256"] != hashlib.sha256(content).hexdigest()',
-             "False", "identity"),
-    _running("length of a unit not looked at", "store", 'receipt["bytes"] != len(content)', "False", "identity"),
+             "False", "units"),
+    _running("length of a unit not looked at", "store", 'receipt["bytes"] != len(content)', "False", "units"),
     _running("a copy of a unit passes for another", "store", 'receipt["unit"] != name', "False", "identity"),
     _running("another configuration under a name", "store",
              'unit_name(receipt["study"], receipt["science"], receipt["axes"]) != name', "False", "identity"),

@@ -46,7 +46,7 @@ THEORY = [
     _theory("boundary beyond one on the wrong side", "boundary", "1 + relative / _arrays.guarded(tilted, across)",
             "1 - relative / _arrays.guarded(tilted, across)", "theory_phase"),
     _theory("weight decay without the factor of the penalty", "weight_decay", "decay / 2 * norm ** (2 / depth - 2)",
-            "decay * norm ** (2 / depth - 2)", "theory_regularised"),
+            "decay * norm ** (2 / depth - 2)", "theory_scratch"),
     _theory("memory of the flow decays the wrong way", "training/_flow", "-jnp.expm1(-far) / far",
             "jnp.expm1(-far) / far", "training_theory"),
 ]  # fmt: skip
@@ -77,7 +77,7 @@ LINEAR = [
             "modes.cross - penalty * centre, power)", "penalised"),
     _linear("source ridge forgets the spared direction", "penalties", "fit + jnp.where(seen > 0, share, 0) * spared",
             "fit", "penalised"),
-    _linear("momentum does not stretch time", "steps", "/ (1 - rule.momentum)\n", "\n", "lanes"),
+    _linear("momentum does not stretch time", "steps", "/ (1 - rule.momentum)\n", "\n", "setting"),
     _linear("stable step of a network without depth", "steps", "1 / (setting.depth * top *", "1 / (top *", "setting"),
     _linear("status of fine-tuning that never ran", "engines/base", "jnp.full_like(source.status, NOT_RUN)",
             "source.status", "engines"),
