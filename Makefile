@@ -80,7 +80,7 @@ format: $(READY) ## rewrite files in the project's style
 	$(BIN)/ruff format .
 
 pins: ## pin every package again, with hashes and without addresses (needs uv)
-	uv pip compile pyproject.toml --extra dev --extra slurm --extra flow --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra slurm --extra flow --extra examples --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file $(PINS) requirements.in
 
 clean: ## remove the environment and caches, never results
