@@ -93,6 +93,7 @@ def test_the_form_on_words_misses_for_gaussian_features_and_not_with_their_lengt
     assert trace.mean() - 64 / 30 > 5 * trace.std() / np.sqrt(12)
 
 
+@pytest.mark.slow
 def test_a_pilot_of_words():
     installed(Part.words)
     one = words.trial(150, 16, 10, np.random.default_rng(4), OPTIONS)
@@ -103,6 +104,7 @@ def test_a_pilot_of_words():
     assert set(one["advice"]) <= {*range(-1, len(words.PROTOCOLS))}
 
 
+@pytest.mark.slow
 def test_representations_of_the_elements_and_the_control():
     installed(Part.elements)
     found = packages.elements("electronegativity")
