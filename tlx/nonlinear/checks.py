@@ -50,11 +50,11 @@ def check_amounts(task: Task, amounts: Any) -> None:
     key, inputs = jax.random.key(0), _trial_of_task(task)
     source = jax.jit(lambda amount: task.function(task.pair(key, amount).source, inputs))
     for amount in np.ravel(amounts).astype(inputs.dtype):
-        _finite(_name(task), f"function of the source at amount {amount:.4g}", source(amount))
+        _finite(name_of(task), f"function of the source at amount {amount:.4g}", source(amount))
 
 
 def _check_members(kind: str, given: Any, members: tuple[str, ...]) -> None:
-    name = _name(given)
+    name = name_of(given)
     require(not isinstance(given, type), f"{name} is a class, where a {kind} is an object of it; call it.")
     missing = [member for member in members if not hasattr(given, member)]
     need = f"a {kind} has {', '.join(members)} (see tlx.nonlinear.{kind.capitalize()})"
@@ -79,8 +79,8 @@ def _trial_of_task(task: Task) -> Array:
     with jax.ensure_compile_time_eval():
         key = jax.random.key(0)
         inputs = _called(task, "inputs", lambda: task.inputs(key, ROWS), "(key, 3)")
-        _check_array(_name(task), "inputs", inputs, (ROWS, *jnp.shape(inputs)[1:]), "an input a row")
-        _finite(_name(task), "inputs", inputs)
+        _check_array(name_of(task), "inputs", inputs, (ROWS, *jnp.shape(inputs)[1:]), "an input a row")
+        _finite(name_of(task), "inputs", inputs)
         _try_task(task, key, inputs)
         return inputs
 
@@ -89,16 +89,16 @@ def _try_task(task: Task, key: Array, inputs: Array) -> None:
     amount = jax.ShapeDtypeStruct((), inputs.dtype)
     pair = _traced(task, "pair", task.pair, key, amount)
     sides = hasattr(pair, "source") and hasattr(pair, "target")
-    require(sides, f"{_name(task)}: pair returned a {type(pair).__name__}, expected a Pair(source, target).")
+    require(sides, f"{name_of(task)}: pair returned a {type(pair).__name__}, expected a Pair(source, target).")
     for side in ("source", "target"):
         values = _traced(task, f"function of the {side}", task.function, getattr(pair, side), inputs)
-        _check_array(_name(task), f"function of the {side}", values, (ROWS,), "one number a row")
+        _check_array(name_of(task), f"function of the {side}", values, (ROWS,), "one number a row")
     target = jax.jit(lambda: task.function(task.pair(key, 0.0).target, inputs))()
-    _finite(_name(task), "function of the target", target)
+    _finite(name_of(task), "function of the target", target)
 
 
 def _try_model(model: Model, key: Array, inputs: Array) -> None:
-    name = _name(model)
+    name = name_of(model)
     weights = _traced(model, "start", model.start, key)
     leaves = jax.tree.leaves(weights)
     real = bool(leaves) and all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in leaves)
@@ -120,7 +120,7 @@ def _try_model(model: Model, key: Array, inputs: Array) -> None:
 
 
 def _try_values(model: Model, key: Array, inputs: Array, count: int) -> None:
-    name = _name(model)
+    name = name_of(model)
 
     @jax.jit
     def small(rows):
@@ -155,7 +155,7 @@ def _called(owner: Any, member: str, call: Callable[[], Any], given: str) -> Any
         return call()
     except Exception as error:  # whatever someone else's code raises
         said = (str(error).strip().splitlines() or [""])[0].rstrip(".")
-        raise ValueError(f"{_name(owner)}: {member} raised {type(error).__name__} on {given}: {said}.") from error
+        raise ValueError(f"{name_of(owner)}: {member} raised {type(error).__name__} on {given}: {said}.") from error
 
 
 def _check_array(name: str, member: str, values: Any, shape: tuple[int, ...], meaning: str) -> None:
@@ -179,7 +179,7 @@ def _shapes(tree: PyTree) -> str:
     return f"arrays of shapes {', '.join(shapes)}" if shapes else "nothing"
 
 
-def _name(given: Any) -> str:
+def name_of(given: Any) -> str:
     """The code to look at: the Flax module or the functions that one of this library's adapters holds."""
     code = given.module if isinstance(given, FlaxModel) else given
     return code_name(code.target if isinstance(code, CustomTask) else code)

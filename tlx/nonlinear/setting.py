@@ -17,8 +17,8 @@ from tlx._checks import (
 )
 from tlx.glossary import Protocol
 from tlx.kernels import CLOSED_FORMS
-from tlx.nonlinear.checks import check_model, check_task, check_together
-from tlx.nonlinear.models import ExactModel, Model
+from tlx.nonlinear.checks import check_model, check_task, check_together, name_of
+from tlx.nonlinear.models import ExactModel, MeanField, Model, MultiLayer
 from tlx.nonlinear.task import Task, TeacherTask
 from tlx.nonlinear.teachers import FAMILIES, OUTPUT_LAWS
 from tlx.train import Optimizer
@@ -108,7 +108,7 @@ class NonlinearSetting:
         check_range("cutoff", self.cutoff, 0.0, 1 - 1e-9, remedy="It is relative to the largest eigenvalue: [0, 1).")
         require(
             self.exact or self.pretraining != "population",
-            f"pretraining = 'population' needs closed forms, and {_name(self.model)} {self._partner} "
+            f"pretraining = 'population' needs closed forms, and {self._student} {self._partner} "
             "has none: use a mean-field relu, erf or linear network with a teacher of the same activation, or "
             "pretraining = 'online' or 'sample'.",
         )
@@ -128,9 +128,9 @@ class NonlinearSetting:
         return self.task is None and isinstance(model, ExactModel) and model.exact_for(self.teacher_activation)
 
     @property
+    def _student(self) -> str:
+        return str(self.model) if isinstance(self.model, MeanField | MultiLayer) else name_of(self.model)
+
+    @property
     def _partner(self) -> str:
         return f"with a {self.teacher_activation} teacher" if self.task is None else "on a task of one's own"
-
-
-def _name(model: Model) -> str:
-    return str(model) if type(model).__module__.startswith("tlx.") else f"the model {type(model).__name__}"
