@@ -36,9 +36,9 @@ NONLINEAR = [
     _nonlinear("label noise of the target dropped", "data", "+ noise_std * jax.random.normal(noise_key",
                "+ 0 * noise_std * jax.random.normal(noise_key", "nonlinear_protocols"),
     _nonlinear("the mean of a mixture over one network", "teachers", "2 * weights)", "weights)",
-               "nonlinear_protocols"),
+               "mean_field"),
     _nonlinear("rotation the wrong way round", "teachers", "jnp.cos(angle) * target.neurons + jnp.sin(angle) * other",
-               "jnp.sin(angle) * target.neurons + jnp.cos(angle) * other", "nonlinear_protocols"),
+               "jnp.sin(angle) * target.neurons + jnp.cos(angle) * other", "mean_field"),
     _nonlinear("alignment without the square of the kernel", "alignment",
                "gram(one.neurons, other.neurons) ** 2 @", "gram(one.neurons, other.neurons) @", "alignment"),
 ]  # fmt: skip
