@@ -42,8 +42,14 @@ def predictions(config: Any, data: xr.Dataset) -> xr.Dataset:
 
 
 def power_law(sizes: np.ndarray, risks: np.ndarray) -> tuple[float, float]:
-    """Slope and offset of log(mean risk) against log n; risks have axes (n, instance)."""
-    slope, offset = np.polyfit(np.log(sizes), np.log(np.nanmean(risks, -1)), 1) if len(sizes) > 1 else (np.nan, np.nan)
+    """Slope and offset of log(mean risk) against log n; risks (n, instance); NaN with fewer than two means."""
+    good = np.isfinite(risks)
+    count = good.sum(-1)
+    known = count > 0
+    if known.sum() < 2:
+        return np.nan, np.nan
+    means = np.where(good, risks, 0.0).sum(-1)[known] / count[known]
+    slope, offset = np.polyfit(np.log(sizes[known]), np.log(means), 1)
     return float(slope), float(offset)
 
 
@@ -77,11 +83,13 @@ def notes(data: xr.Dataset) -> list[str]:
     fit = data.scratch_fit.values
     mean = data.risk_mean.sel(protocol="scratch").values[0]
     worst = float(np.max(np.abs(np.log(fit / mean))))
-    loss = data.source_loss.values
-    spanned = float((data.out_of_space - data.out_of_span).mean())
+    loss, held = data.source_loss.values, (data.out_of_space - data.out_of_span).values
+    known, held = loss[np.isfinite(loss)], held[np.isfinite(held)]
+    highest, middle = (known.max(), np.median(known)) if known.size else (np.nan, np.nan)
+    spanned = held.mean() if held.size else np.nan
     return [
-        f"pretraining: relative population loss at most {np.nanmax(loss):.2g} (median {np.nanmedian(loss):.2g}), above "
-        f"1e-3 in {int(np.sum(loss > 1e-3))} of {loss.size} pairs.",
+        f"pretraining: relative population loss at most {highest:.2g} (median {middle:.2g}), above 1e-3 in "
+        f"{int(np.sum(known > 1e-3))} of {loss.size} pairs.",
         f"sign of the gain of linear transfer predicted right in {100 * share:.1f} % of {cells} cells with |predicted "
         f"gain| > {data.attrs['sign_margin']:g} (with the bare floor, without its variance: {100 * bare:.1f} % of "
         f"{bare_cells}).",
