@@ -5,6 +5,7 @@ Colours stay apart for readers with any of the three colour-vision deficiencies;
 
 import functools
 import re
+import textwrap
 from collections.abc import Callable
 from contextvars import ContextVar
 from fractions import Fraction
@@ -111,7 +112,8 @@ def panels(rows: int, columns: int, width: float = 3.6, height: float = 3.2, **o
 def heading(figure: Figure, text: str) -> None:
     """The settings above a talk's figure; a paper has them in the caption."""
     if not paper():
-        figure.suptitle(typeset(text))
+        letters = max(20, int(figure.get_figwidth() * 72 / (0.52 * FONT[_style.get()])))  # that fit the width
+        figure.suptitle("\n".join(typeset(line) for line in textwrap.wrap(text, letters)))
 
 
 def caption(figure: Figure, *sentences: str) -> Figure:

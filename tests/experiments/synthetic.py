@@ -24,6 +24,8 @@ DIAGRAM = {
 }
 CURVES = {**DIAGRAM, "risk_over_time": ("protocol", "theta", "sample_ratio", "time", "instance")}
 BY_PENALTY = {f"{what}_by_{name}": (name, *CELL) for what in ("risk", "status") for name in PENALTY.values()}
+TRAINED = ("trained", "theta", "sample_ratio", "instance")
+BATCHES = ("batch_size", "theta", "sample_ratio")
 OUTPUTS = ("turn", "sample_ratio", "instance")
 OVER_STEPS = ("instance", "step")
 RELU = ("source_loss", "out_of_space", "out_of_span", "ridge_floor", "leverage", "num_features", "pretraining_steps")
@@ -33,6 +35,11 @@ ARRAYS = {  # study -> array of its units -> dimensions
     "comparison": {name: ("variant", *dims) for name, dims in DIAGRAM.items()},
     "learning_curves": CURVES,
     "stopping": CURVES,
+    "frozen_layers": dict.fromkeys(("risk", "published_risk", "balance", "status"), TRAINED),
+    "sgd": {
+        **dict.fromkeys(("risk_over_time", "balance_over_time"), (*BATCHES, "time", "instance")),
+        "status": (*BATCHES, "instance"),
+    },
     "tuned": {**DIAGRAM, "fine_tuning_over_time": ("theta", "sample_ratio", "time", "instance"), **BY_PENALTY},
     "several_outputs": {**dict.fromkeys(("risk", "status"), ("protocol", *OUTPUTS)), "num_steps": OUTPUTS},
     "scratch_risk": {
