@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PINS := requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo paper test test-fast coverage bench fuzz docs docs-pins lint typecheck mutants format pins clean
+.PHONY: help install demo paper test test-fast test-thorough coverage bench fuzz docs docs-pins lint typecheck mutants format pins clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,15 +28,19 @@ paper: $(READY) ## every figure of the paper at laptop size and those it left ou
 	$(BIN)/python -m experiments.paper
 
 # Two workers share one cache of compiled programs; what measures time runs afterwards, alone.
-test: $(READY) ## all tests, slow ones too (what CI runs)
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not alone"
+test: $(READY) ## the tests, slow ones too (what CI runs); test-thorough has those that take minutes besides
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not alone and not thorough"
 	$(BIN)/python -m pytest -q -m alone
 
 test-fast: $(READY) ## the everyday tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not alone"
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not alone and not thorough"
+
+test-thorough: $(READY) ## every test, those that take minutes too
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not alone"
+	$(BIN)/python -m pytest -q -m alone
 
 coverage: $(READY) ## the everyday tests, and which lines none of them reaches
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not alone" --cov=tlx --cov=experiments \
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not alone and not thorough" --cov=tlx --cov=experiments \
 	  --cov-report=term-missing:skip-covered
 
 bench: $(READY) ## measure speed against PyTorch and the machine's limits (about 10 minutes; adds PyTorch to .venv)

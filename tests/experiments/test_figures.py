@@ -120,7 +120,8 @@ FIRST = dict(reversed(EVERY))
 
 @pytest.mark.parametrize(
     ("study", "preset", "look"),
-    [(*one, "talk") for one in EVERY] + [(study, preset, "paper") for study, preset in FIRST.items()],
+    [(*one, "talk") for one in EVERY]
+    + [pytest.param(*one, "paper", marks=pytest.mark.thorough) for one in FIRST.items()],
 )
 def test_every_figure_can_be_read(study, preset, look):
     """No text over text or off the canvas, no legend over data, no white map; and every figure has its caption."""

@@ -67,7 +67,7 @@ def test_a_preset_is_overrides_only(preset):
     small.composed(study, [f"experiment={preset.stem}"])
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_study_runs_on_its_defaults(study, results):
     assert_whole(results(study), study)

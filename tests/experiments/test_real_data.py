@@ -93,7 +93,7 @@ def test_the_form_on_words_misses_for_gaussian_features_and_not_with_their_lengt
     assert trace.mean() - 64 / 30 > 5 * trace.std() / np.sqrt(12)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_pilot_of_words():
     installed(Part.words)
     one = words.trial(150, 16, 10, np.random.default_rng(4), OPTIONS)
@@ -104,7 +104,7 @@ def test_a_pilot_of_words():
     assert set(one["advice"]) <= {*range(-1, len(words.PROTOCOLS))}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_representations_of_the_elements_and_the_control():
     installed(Part.elements)
     found = packages.elements("electronegativity")
@@ -179,7 +179,7 @@ def test_bad_configurations_are_refused_before_anything_is_computed():
     assert RealDataConfig().parts == list(Part)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_every_part_runs_and_its_page_holds_the_score_card(tmp_path):
     for part in Part:
         installed(part)

@@ -73,7 +73,7 @@ def test_trained_layers_are_read_from_words():
         frozen_layers.variant(config, "first")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_one_trained_layer_is_theorem_3_9_and_more_are_not(tmp_path):
     words = ["task.dim=24", "task.noise_std=1", "network.depth=3", "optimizer.num_steps=3000", "figures=[]"]
     words += ["optimizer.learning_rate=0.04", "ensemble.num_instances=30", "grid.trained=[1,1 lora 1,1+2+3]"]
@@ -83,7 +83,7 @@ def test_one_trained_layer_is_theorem_3_9_and_more_are_not(tmp_path):
     assert np.all(np.abs(data.z.values) < 4)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_mini_batches_shrink_the_balance_as_theory_says(tmp_path):
     words = ["task.dim=100", "task.noise_std=1", "optimizer.num_steps=1000", "grid.times=[0.5,1,4]", "figures=[]"]
     words += ["optimizer.learning_rate=0.004", "grid.batch_sizes=[2]"]

@@ -20,7 +20,7 @@ def crossing(gain):
     return -mean.mean() / slope, error.mean() / abs(slope)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("target_norm", "source_norm", "noise", "ratio"), [(1.0, 1.0, 0.5, 0.6), (1.5, 1.0, 1.0, 0.8), (1.0, 1.4, 0.7, 1.4)]
 )

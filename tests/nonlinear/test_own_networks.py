@@ -47,7 +47,7 @@ def test_an_example_goes_through_every_protocol(key, example):
 
 
 @EXAMPLES
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_sampled_overlap_of_an_example_agrees_with_its_report(key, example):
     own = setting(example)
     prepared, report = jax.jit(lambda k: prepare(own, k, 0.5))(key)
@@ -112,7 +112,7 @@ COMMAND += ["network.width=3", "optimizer.num_steps=20", "pretraining.num_steps=
 COMMAND += ["ensemble.num_instances=2", "ensemble.devices=1"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_command_trains_networks_and_tasks_of_ones_own(tmp_path):
     own = ["task.custom=experiments.examples.convolution:task", "grid.amounts=[0.0,1.0]", "grid.sample_sizes=[8,16]"]
     data = experiments.run("relu_phase_diagram", [*COMMAND, *own], directory=tmp_path, quiet=True)
@@ -122,7 +122,7 @@ def test_a_command_trains_networks_and_tasks_of_ones_own(tmp_path):
     assert (tmp_path / "relu_phase_diagram.png").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_study_of_overlap_takes_a_network_of_ones_own(tmp_path):
     words = [*COMMAND, "task.dim=64", "grid.families=[rotation]", "grid.fractions=[0,1]", "standard_num_steps=20"]
     data = experiments.run("overlap", [*words, "num_samples=16", "task.num_neurons=3"], directory=tmp_path, quiet=True)

@@ -15,7 +15,7 @@ def run(directory):
         toy_study.run(directory, units=2, lanes=2, checkpoint__seconds=0)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_every_fault_of_the_toy_study():
     head, *wrong = faults.every(run)
     assert not wrong, "\n".join([head, *wrong])

@@ -7,7 +7,7 @@ from benchmarks import survival
 OVERRIDES = survival.sweep(60, steps=4000)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_kills_and_a_second_process_change_no_bit(tmp_path):
     survival.finish(survival.start(tmp_path / "whole", OVERRIDES))
     whole = survival.results(tmp_path / "whole")

@@ -89,7 +89,7 @@ CHECKS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_every_setting_at_twelve_times():
     z = {name: check() for name, check in CHECKS.items()}
     print({name: (round(float(np.abs(row).max()), 2)) for name, row in z.items()})

@@ -38,7 +38,7 @@ def test_jit_vmap_and_precision(name):
     np.testing.assert_allclose(rows, double, rtol=1e-3 if name == "stopping time" else 1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CALLS)
 def test_grad_is_the_finite_difference(x64, name):
     gradient = jax.grad(CALLS[name], argnums=(0, 1, 2, 3))(*POINT)
