@@ -28,6 +28,8 @@ def wrapped(text: str, indent: str = "") -> str:
 
 def entry(word: str, about: str) -> str:
     """A word and what it is about beside it, wrapped; below it where the word is long."""
+    rows = textwrap.wrap(word, COLUMNS - 4, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
+    word = "\n  ".join(rows)
     if not about:
         return f"  {word}"
     lines = textwrap.wrap(about, COLUMNS - WIDTH - 2, break_long_words=False, break_on_hyphens=False)
