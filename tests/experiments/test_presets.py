@@ -44,7 +44,7 @@ def assert_whole(directory, study):
     return summary
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("preset", small.PRESETS, ids=lambda p: p.stem)
 def test_every_preset_runs(preset, tmp_path):
     study = small.owner(preset)
