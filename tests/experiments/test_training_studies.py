@@ -43,6 +43,7 @@ def test_the_stopped_boundary_is_about_sixty_degrees():
     assert np.max(np.abs(ended - 60)) > 4
 
 
+@pytest.mark.thorough
 def test_a_study_of_stopping_holds_both_sides(results):
     data = read(results("stopping"))
     np.testing.assert_allclose(
