@@ -40,13 +40,9 @@ def protocols(config: _schemas.LinearStudyConfig) -> tuple[Protocol, ...]:
     return tuple(protocol for protocol in known if protocol in config.protocols)
 
 
-def setting(config: _schemas.LinearStudyConfig) -> LinearSetting:
-    """The frozen settings of a linear study."""
-    tuning, most = config.fine_tuning, None
-    if config.sgd.batch_size is not None and hasattr(config, "grid"):
-        most = int(sample_counts(sample_ratios(config.grid.sample_ratios, config.task.dim), config.task.dim).max())
-    task, network = config.task, config.network
-    power_law = task.covariance is _schemas.Covariance.power_law
+def _refuse(config: _schemas.LinearStudyConfig) -> None:
+    """Refuse a source without samples, and momentum where no steps are taken."""
+    task = config.task
     if task.source_ratio is not None and not task.source_ratio * task.dim >= 1:
         raise UserError(
             f"task.source_ratio = {task.source_ratio} leaves no source sample at task.dim = {task.dim}; it must be at "
@@ -57,6 +53,16 @@ def setting(config: _schemas.LinearStudyConfig) -> LinearSetting:
             f"optimizer.momentum = {config.optimizer.momentum} with engine=flow, which takes no steps; set it to 0, or "
             "use engine=spectral or engine=full."
         )
+
+
+def setting(config: _schemas.LinearStudyConfig) -> LinearSetting:
+    """The frozen settings of a linear study."""
+    _refuse(config)
+    tuning, most = config.fine_tuning, None
+    if config.sgd.batch_size is not None and hasattr(config, "grid"):
+        most = int(sample_counts(sample_ratios(config.grid.sample_ratios, config.task.dim), config.task.dim).max())
+    task, network = config.task, config.network
+    power_law = task.covariance is _schemas.Covariance.power_law
     return LinearSetting(
         dim=task.dim,
         depth=network.depth,

@@ -12,7 +12,7 @@ from experiments.running.study import UserError
 
 LINEAR = [
     ("task.noise_std=-0.1", "noise_std = -0.1", "noise_std >= 0"),
-    ("network.depth=0", "depth = 0", "at least 1"),
+    ("network.depth=0", "depth = 0", "from 1 to"),
     ("grid.overlap_angles=[0.5,4.0]", "4", r"outside \[0, pi\]"),
     ("grid.overlap_angles=[-0.1]", "-0.1", r"outside \[0, pi\]"),
     ("grid.sample_ratios=[0.001,1.0]", "0.001", "smallest ratio"),
@@ -22,13 +22,13 @@ LINEAR = [
     ("grid.overlap_angles=0", "grid.overlap_angles = 0", "empty grid"),
     ("grid.overlap_angles=[a]", "'a'", "not a number"),
     ("grid.overlap_angles=1.5j", "1.5j", "list of numbers"),
-    ("ensemble.num_instances=0", "num_instances = 0", "at least 1"),
+    ("ensemble.num_instances=0", "num_instances = 0", "from 1 to"),
     ("ensemble.devices=64", "devices = 64", "sees"),
     ("task.source_ratio=0.01", "source_ratio = 0.01", "null"),
-    ("task.dim=0", "dim = 0", "at least"),
+    ("task.dim=0", "dim = 0", "from 1 to"),
     ("task.target_norm=0", "target_norm = 0", "> 0"),
     ("optimizer.learning_rate=0", "learning_rate = 0", "> 0"),
-    ("optimizer.num_steps=0", "num_steps = 0", "at least 1"),
+    ("optimizer.num_steps=0", "num_steps = 0", "from 1 to"),
     ("optimizer.momentum=1.0", "momentum = 1", "1"),
     ("linear_transfer.ridges=[-1.0]", "ridge", "ridges >= 0"),
     ("linear_transfer.ridges=[]", "ridge", "at least one|empty"),
@@ -43,7 +43,7 @@ ENGINES = [
     (("engine=flow", "network.init_scale=0.5"), "0.5", "engine=full"),
 ]
 NONLINEAR = [
-    ("network.width=0", "width = 0", "at least 1"),
+    ("network.width=0", "width = 0", "from 1 to"),
     ("network.activation=tanh", "tanh", "online|standard|sample"),
     ("grid.amounts=[1.0]", "1", "neurons"),
     ("grid.amounts=[0.99]", "0.99", "neuron"),

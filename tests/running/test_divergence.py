@@ -12,6 +12,7 @@ DESCENT = {"phase_diagram", "comparison", "learning_curves", "scratch_risk"}
 
 @pytest.mark.slow
 @pytest.mark.parametrize("study", [name for name in fuzz.TINY if name != "predictors"])
+@pytest.mark.thorough
 def test_a_study_whose_runs_all_diverge(study, tmp_path):
     words = [word for word in fuzz.TINY[study] if word != "figures=[]"] + ["optimizer.learning_rate=1000"]
     words += ["pretraining.mode=gradient_descent"] if study in DESCENT else []

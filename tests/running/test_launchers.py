@@ -67,6 +67,7 @@ def test_joblib_gives_the_same(tmp_path, alone):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_joblib_workers_die_with_their_parent(tmp_path):
     words = ["-m", *TINY, "seed=0,1", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${seed}"]
     words += [
@@ -118,6 +119,7 @@ def test_local_devices_are_explicit(monkeypatch):
     assert _hosts.local_devices(None) is None
 
 
+@pytest.mark.thorough
 def test_an_output_that_cannot_be_written_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     out, err = command(*TINY, f"hydra.run.dir={tmp_path / 'file/below'}", code=2)

@@ -71,6 +71,7 @@ def running_job(cluster, directory):
     return status["job"] if status["state"] == "running" and status.get("job") in lines else ""
 
 
+@pytest.mark.thorough
 def test_a_multirun_survives_a_requeued_and_a_failing_job(cluster, reference, tmp_path):
     command = [*PROGRAM, "-m", "hydra/launcher=slurm", *STUDY, "task.noise_std=" + ",".join((*NOISES, "-1.0"))]
     command += [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${task.noise_std}"]
