@@ -130,8 +130,8 @@ def main() -> None:
     """Run the presets and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("presets", nargs="*", default=list(HEADINGS))
-    parser.add_argument("--output", type=Path, default=Path("outputs/paper"))
-    arguments = parser.parse_args()
+    parser.add_argument("--output", type=Path, default=Path("outputs/paper"), help="or hydra.run.dir=DIR")
+    arguments = parser.parse_args([word.replace("hydra.run.dir=", "--output=", 1) for word in sys.argv[1:]])
     for preset in arguments.presets:
         preset_path(preset)
     entries = [run(preset, arguments.output) for preset in arguments.presets]

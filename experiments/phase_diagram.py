@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.linear import explorer
+from experiments.linear import over_time as _over_time
 from experiments.linear import setting as _linear
 from experiments.linear import theory as _theory
 from experiments.linear.config import GridConfig, LinearStudyConfig
@@ -209,7 +210,7 @@ def at_steps(setting: LinearSetting, data: xr.Dataset, exact: np.ndarray) -> np.
         if protocol == "scratch":  # one number for all angles
             cells = cells & (np.arange(len(cells)) == 0)[:, None]
         where = theta[cells], ratio[cells], counts[cells], source[:, cells]
-        own = _theory.after_steps(protocol, setting, *where)
+        own = _over_time.after_steps(protocol, setting, *where)
         if protocol == "scratch":
             whole = np.full(late.shape[1:], np.nan)
             whole[cells[0]] = own

@@ -104,7 +104,8 @@ def check(config: PlanConfig) -> None:
     whole("num_samples", config.num_samples)
 
 
-PLAN = command.Command("plan", PlanConfig, ABOUT, run, check, files=("data", "source"))
+LEAVES = "plan.png, plan.pdf and plan.html, one file that can be sent to others."
+PLAN = command.Command("plan", PlanConfig, ABOUT, run, check, files=("data", "source"), leaves=LEAVES)
 
 if __name__ == "__main__":
     command.main(PLAN, sys.argv)

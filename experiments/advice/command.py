@@ -28,6 +28,7 @@ class Command:
         run: of the typed configuration, the output directory and the command's words.
         check: every check that can be made before anything is written.
         files: keys whose values are paths; they need no quoting on the command line.
+        leaves: what the output directory gets, as --help says it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Command:
     run: Callable[[Any, Path, str], Any]
     check: Callable[[Any], None] = lambda config: None
     files: tuple[str, ...] = ()
+    leaves: str = "its files."
 
 
 def main(command: Command, arguments: list[str]) -> None:

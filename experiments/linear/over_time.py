@@ -45,6 +45,37 @@ def one(
     return np.asarray(found, float)
 
 
+def after_steps(
+    protocol: str, setting: LinearSetting, theta: np.ndarray, gamma: np.ndarray, steps: np.ndarray, source: np.ndarray
+) -> np.ndarray:
+    """Risk of gradient descent after the steps that each network took, by its recursion on the spectrum's nodes.
+
+    Args:
+        protocol: "scratch" or "fine_tuning".
+        theta, gamma: angle and n/d of each cell, shape (cells,).
+        steps: of each network, shape (cells, instances).
+        source: |beta_pre| and <beta_t, beta_pre> as measured, means over a cell's instances, shape (2, cells).
+
+    Returns:
+        shape (cells, instances); NaN where the recursion is not that of the training: other rules than gradient
+        descent, weight decay, chosen layers, and scratch from depth 3 on, whose networks leave zero at times of chance.
+    """
+    rule = setting.scratch if protocol == Protocol.SCRATCH else setting.fine_tune
+    scale = 1.0 if protocol != Protocol.SCRATCH else start_scale(setting, "full") if setting.depth <= 2 else None
+    if scale is None or not known(protocol, setting) or theta.size == 0:
+        return np.full(steps.shape, np.nan)
+    order = np.argsort(steps, axis=-1)
+    ascending = np.take_along_axis(steps, order, -1)
+    risks = theory.risk_over_time(
+        str(protocol), ascending * float(rule.learning_rate), theta, gamma, setting.noise_std, depth=setting.depth,
+        learning_rate=rule.learning_rate, momentum=rule.momentum, init_scale=scale, batch_size=setting.batch_size,
+        replacement=setting.replacement, num_samples=gamma * setting.dim, pretrained=tuple(source),
+        target_norm=setting.target_norm, source_norm=setting.source_norm,
+    )  # fmt: skip
+    back = np.argsort(order, axis=-1)
+    return np.take_along_axis(np.asarray(risks, float), back, -1)
+
+
 def known(protocol: str, setting: LinearSetting) -> bool:
     """Whether the risk over time has a form: plain descent of all layers on isotropic inputs, a probe without ridge."""
     rule = setting.scratch if protocol == Protocol.SCRATCH else setting.fine_tune

@@ -89,44 +89,11 @@ def fine_tuning(setting: LinearSetting, angle: jax.Array, gamma: jax.Array) -> j
     layers = setting.trained_layers or tuple(range(1, setting.depth + 1))
     if setting.batch_size is not None or (setting.lora_rank is not None and layers != (1,)):
         return jnp.full_like(angle, jnp.nan)
-    if 1 not in layers:  # the features stay: the head, and whatever multiplies it, fits the data
-        return linear_transfer(setting, angle, gamma * setting.dim, 0.0)
+    if 1 not in layers:  # the features stay: one layer above them fits the data, several cannot turn a sign
+        fitted = linear_transfer(setting, angle, gamma * setting.dim, 0.0)
+        return fitted if len(layers) == 1 else jnp.full_like(fitted, jnp.nan)
     where = (angle, gamma, setting.noise_std)
     return theory.fine_tuning_risk(*where, depth=len(layers), dim=setting.dim, **source_of(setting))
-
-
-def after_steps(
-    protocol: str, setting: LinearSetting, theta: np.ndarray, gamma: np.ndarray, steps: np.ndarray, source: np.ndarray
-) -> np.ndarray:
-    """Risk of gradient descent after the steps that each network took, by its recursion on the spectrum's nodes.
-
-    Args:
-        protocol: "scratch" or "fine_tuning".
-        theta, gamma: angle and n/d of each cell, shape (cells,).
-        steps: of each network, shape (cells, instances).
-        source: |beta_pre| and <beta_t, beta_pre> as measured, means over a cell's instances, shape (2, cells).
-
-    Returns:
-        shape (cells, instances); NaN where the recursion is not that of the training: other rules than gradient
-        descent, weight decay, chosen layers, and scratch from depth 3 on, whose networks leave zero at times of chance.
-    """
-    rule = setting.scratch if protocol == Protocol.SCRATCH else setting.fine_tune
-    plain = rule.name == "gradient_descent" and np.all(np.asarray(rule.weight_decay) == 0)
-    whole = setting.trained_layers is None and setting.lora_rank is None and setting.isotropic
-    early = protocol == Protocol.SCRATCH and (setting.depth > 2 or np.any(np.asarray(setting.weight_decays[0]) != 0))
-    if not plain or not whole or early or theta.size == 0:
-        return np.full(steps.shape, np.nan)
-    order = np.argsort(steps, axis=-1)
-    start = float(setting.init_scale) / (np.sqrt(2) if setting.start == "random" else 1)  # the part that grows
-    ascending = np.take_along_axis(steps, order, -1)
-    risks = theory.risk_over_time(
-        str(protocol), ascending * float(rule.learning_rate), theta, gamma, setting.noise_std, depth=setting.depth,
-        learning_rate=rule.learning_rate, momentum=rule.momentum, init_scale=start, batch_size=setting.batch_size,
-        replacement=setting.replacement, num_samples=gamma * setting.dim, pretrained=tuple(source),
-        target_norm=setting.target_norm, source_norm=setting.source_norm,
-    )  # fmt: skip
-    back = np.argsort(order, axis=-1)
-    return np.take_along_axis(np.asarray(risks, float), back, -1)
 
 
 def linear_transfer(setting: LinearSetting, angle, count, ridge) -> jax.Array:

@@ -84,6 +84,10 @@ def relu(config: PredictorsConfig) -> list[Task]:
 
 def relu_setting(config: PredictorsConfig) -> NonlinearSetting:
     """The frozen settings of the networks."""
+    for part in ("task", "network"):
+        chosen = getattr(config.relu, part).custom
+        if chosen is not None:  # the distances between laws and the moments are those of two ReLU layers
+            raise UserError(f"relu.{part}.custom = {chosen}: predictors takes its own networks; leave the key out.")
     sizes = tuple(_nonlinear.sample_sizes(config.relu.sizes).tolist())
     if config.relu.fixed_size not in sizes:
         raise UserError(f"relu.fixed_size = {config.relu.fixed_size} must be one of relu.sizes = {list(sizes)}.")

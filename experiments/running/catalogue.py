@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from experiments.running.report import flat
+from experiments.running.status import standing
 
 MARKS = ("summary.json", "status.json", ".hydra", "results.nc")  # any of them makes a folder a run
 HIDDEN = ("study", "figures", "force", "plan", "store", "shard", "checkpoint", "distributed", "quiet", "figure_style")
@@ -21,7 +22,7 @@ class Run:
     Attributes:
         directory: where it is.
         study: the study's name; "unknown" where no file says.
-        state: in words: finished, running, stopped by ..., failed, or what else was found there.
+        state: in words: finished, running, killed while ..., stopped by ..., failed, or what else was found there.
         settings: dotted key -> value: all of them where there is a summary, else the overrides of the command.
         worst_z: the largest |z| of its closing table; None where nothing was compared.
         lanes: training runs by protocol, summed; 0 where unknown.
@@ -51,7 +52,7 @@ def find(root: Path) -> list[Run]:
 
 def read(directory: Path) -> Run:
     """One run, from whichever of its files can be read."""
-    summary, status = _json(directory / "summary.json"), _json(directory / "status.json")
+    summary, status = _json(directory / "summary.json"), standing(directory / "status.json")
     files = [path for path in directory.rglob("*") if path.is_file()]
     sizes = [path.stat() for path in files]
     config = summary.get("config")

@@ -35,6 +35,7 @@ def register(study: Study) -> None:
         "tlx_slug": slug,
         "tlx_presets": _help.presets,
         "tlx_groups": lambda: _help.options(study.Config),
+        "tlx_leaves": lambda: study.leaves,
         "tlx_keys": lambda *, _root_: _help.keys(study.Config, _root_),
     }.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)

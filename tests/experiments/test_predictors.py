@@ -147,6 +147,8 @@ def test_a_small_run_leaves_a_whole_table_and_two_figures(tmp_path, capsys):
         ("relu.fixed_size=50", "relu.sizes"),
         ("network.depth=1", "learns no features"),
         ("relu.task.family=removal", "has no angle"),
+        ("relu.task.custom=a.b:c", "takes its own networks"),
+        ("relu.network.custom=a.b:c", "takes its own networks"),
     ],
 )
 def test_bad_input_is_refused_before_any_compute(override, message):

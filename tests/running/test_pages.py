@@ -1,6 +1,7 @@
 """Pages of runs: self-contained, escaped, small, and honest about folders that are not whole."""
 
 import json
+import os
 import re
 from html.parser import HTMLParser
 
@@ -101,12 +102,16 @@ def test_every_folder_is_listed_as_what_it_is(folder, tmp_path, capsys):
     (tmp_path / "broken" / "summary.json").write_text("{not json")
     (tmp_path / "failed").mkdir()
     (tmp_path / "failed" / "status.json").write_text(json.dumps({"state": "failed", "study": NASTY}))
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / "status.json").write_text(json.dumps({"state": "running", "study": "toy"}))
+    os.utime(tmp_path / "killed" / "status.json", (1e9, 1e9))  # its heartbeat stopped long ago
     found = {run.directory.name: run for run in catalogue.find(tmp_path)}
     assert {name: run.state for name, run in found.items()} == {
         "one run": "finished",
         "half": "no results",
         "broken": "no results",
         "failed": "failed",
+        "killed": "killed while running",
     }
     assert found["one run"].worst_z == 3.5
     assert found["one run"].lanes == 80

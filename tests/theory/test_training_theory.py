@@ -96,6 +96,25 @@ def test_it_begins_at_the_start_and_ends_at_the_closed_forms(x64):
     assert np.all(np.diff(risk[:3, 1:], axis=1) > 0.01)  # three samples or fewer are still fitting noise
 
 
+def test_the_end_is_reached_also_near_n_equal_to_d(x64):
+    ratio = np.array([0.98, 0.99, 0.995, 1.005, 1.01])
+    for protocol, end in (
+        ("scratch", theory.scratch_risk(ratio, 0.5)),
+        ("fine_tuning", theory.fine_tuning_risk(0.6, ratio, 0.5, depth=3)),
+    ):
+        late = theory.risk_over_time(protocol, np.array([1e8]), 0.6, ratio, 0.5, depth=3)[..., 0]
+        np.testing.assert_allclose(late, end, rtol=1e-6)
+
+
+def test_the_nodes_have_the_moments_of_the_marchenko_pastur_law(x64):
+    for ratio in (0.05, 0.5, 0.99, 1.01, 3.0):
+        nodes, weights = _measure.marchenko_pastur(jnp.asarray(ratio))
+        moments = [float(weights @ nodes**k) for k in range(3)]
+        np.testing.assert_allclose(moments, [1.0, 1.0, 1 + 1 / ratio], rtol=1e-12)
+        inverse = ratio**2 / (1 - ratio) if ratio < 1 else ratio / (ratio - 1)
+        np.testing.assert_allclose(float(jnp.sum(weights[:-1] / nodes[:-1])), inverse, rtol=1e-9)
+
+
 def test_balance_ends_at_the_factor_of_the_endpoint(x64):
     for ratio, depth in ((0.5, 2), (0.5, 4), (1.5, 3)):
         factor = theory.balance_over_time(np.array([0.0, 3e4, np.inf]), 0.9, ratio, 1.0, depth=depth)

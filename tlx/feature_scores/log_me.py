@@ -36,7 +36,7 @@ def log_me(features: Real[np.ndarray, "n k"], labels: Real[np.ndarray, "n"]) -> 
         labels: y, shape (n,). Scaling y by c adds -log c: compare tasks only at one label scale.
 
     Returns:
-        Nats a sample. Infinite if n > k features reproduce the labels exactly.
+        Nats a sample. Infinite if features of a rank below n reproduce the labels exactly.
 
     Source: You, Liu, Wang, Long, "LogME: practical assessment of pre-trained models for transfer learning", ICML 2021.
     """

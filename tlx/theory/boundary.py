@@ -10,7 +10,7 @@ from tlx.theory.fine_tuning import null_space_scale
 from tlx.theory.finite_source import kept, lost_alignment, squared_norm
 from tlx.theory.scratch import scratch_risk
 
-METHODS = ("linear_transfer", "fine_tuning")
+PROTOCOLS = ("linear_transfer", "fine_tuning")
 
 
 def _positive_roots(square: Array, linear: Array, constant: Array) -> tuple[Array, Array]:
@@ -29,7 +29,7 @@ def _positive_roots(square: Array, linear: Array, constant: Array) -> tuple[Arra
 
 
 def negative_transfer_boundary(
-    method: str,
+    protocol: str,
     overlap_angle: Numbers,
     noise_std: Numbers,
     *,
@@ -48,7 +48,7 @@ def negative_transfer_boundary(
     (r^2 - q^2 C) h^2 + (q^2 w - r^2 + sigma^2) h - sigma^2 = 0 in h = 1 - g, C = (2 m/q^2)^2, w = C^{L/(L-1)}.
 
     Args:
-        method: "linear_transfer" or "fine_tuning".
+        protocol: "linear_transfer" or "fine_tuning".
         overlap_angle: theta in [0, pi], radians.
         noise_std: sigma >= 0.
         depth: L >= 1; at L = 1 the sign of fine-tuning does not depend on g (no boundary).
@@ -65,12 +65,12 @@ def negative_transfer_boundary(
 
     Source: Theorem 3.7 and its corollary; the fine-tuning quadratic follows from the exact endpoint.
     """
-    _checks.check_choice("method", method, METHODS)
+    _checks.check_choice("protocol", protocol, PROTOCOLS)
     _arrays.check_pair(overlap_angle, noise_std, target_norm, source_norm)
     _arrays.check_source(source_ratio, source_noise_std)
     depth = _arrays.trained_depth(depth, trained_layers)
     arrays = _arrays.common(overlap_angle, noise_std, depth, target_norm, source_norm, source_ratio, source_noise_std)
-    edges = _linear_edges(*arrays) if method == "linear_transfer" else _fine_tuning_edges(*arrays)
+    edges = _linear_edges(*arrays) if protocol == "linear_transfer" else _fine_tuning_edges(*arrays)
     return jnp.stack(edges, axis=-1)
 
 
@@ -103,7 +103,7 @@ def _fine_tuning_edges(angle, noise, depth, norm, source_norm, source_ratio, sou
 
 
 def break_even_angle(
-    method: str,
+    protocol: str,
     sample_ratio: Numbers,
     noise_std: Numbers,
     *,
@@ -122,7 +122,7 @@ def break_even_angle(
     cos theta = c q^2/(2 r rho min(g_s, 1)); 60 degrees in the published form.
 
     Args:
-        method: "linear_transfer" or "fine_tuning".
+        protocol: "linear_transfer" or "fine_tuning".
         sample_ratio: g > 0.
         noise_std: sigma >= 0.
         num_samples: n > 2 of linear transfer; inf for the limit.
@@ -141,7 +141,7 @@ def break_even_angle(
 
     Source: Theorems 3.7 and 3.9; the exact endpoint for fine-tuning.
     """
-    _checks.check_choice("method", method, METHODS)
+    _checks.check_choice("protocol", protocol, PROTOCOLS)
     _arrays.check_pair(0.0, noise_std, target_norm, source_norm)
     _arrays.check_ratio("sample_ratio", sample_ratio)
     _arrays.check_source(source_ratio, source_noise_std)
@@ -159,7 +159,7 @@ def break_even_angle(
         source_ratio,
         source_noise_std,
     )
-    if method == "linear_transfer":
+    if protocol == "linear_transfer":
         enough = count > 2
         variance = 1 / (_arrays.guarded(enough, count, 4.0) - 2)
         across = jnp.where(enough, (scratch - noise**2 * variance) / (norm**2 * (1 + variance)), 0.0)

@@ -44,7 +44,8 @@ def fine_tuning_risk(
         trained_layers: j in [1, L], how many layers train, the first one among them; None for all. Then c has
             exponent (j - 1)/j whatever L, so j = 1 is the published form, and so is a low-rank update of the first
             layer that starts small (LoRA of any rank), which adds X^+ (y - X beta_pre). With the first layer frozen
-            the features are, and training any others is `linear_transfer_risk`.
+            the features are: training one other layer is `linear_transfer_risk`; training several is it only where
+            the fitted coefficient is positive, for a product of layers that starts positive cannot turn its sign.
         dim: d >= 2, for the mean at finite dimension: the sizes of both noises are integrated, spans and directions
             enter by exact moments to second order in the fluctuations of c.
 

@@ -11,12 +11,12 @@ from tlx.theory.linear_transfer import linear_transfer_risk
 from tlx.theory.ridge import optimal_ridge_risk
 from tlx.theory.scratch import scratch_risk
 
-METHODS = ("scratch", "linear_transfer", "fine_tuning")
+PROTOCOLS = ("scratch", "linear_transfer", "fine_tuning")
 BASELINES = ("scratch", "optimal_ridge")
 
 
 def method_risk(
-    method: str,
+    protocol: str,
     overlap_angle: Numbers,
     sample_ratio: Numbers,
     noise_std: Numbers,
@@ -35,7 +35,7 @@ def method_risk(
     """Mean excess risk of a method by name: `scratch_risk`, `linear_transfer_risk` or `fine_tuning_risk`.
 
     Args:
-        method: "scratch", "linear_transfer" or "fine_tuning".
+        protocol: "scratch", "linear_transfer" or "fine_tuning".
         overlap_angle: theta in [0, pi], radians, between source and target task.
         sample_ratio: g = n/d > 0.
         noise_std: sigma >= 0.
@@ -55,13 +55,13 @@ def method_risk(
 
     Source: Theorems 3.5 to 3.9 and C.1.
     """
-    _checks.check_choice("method", method, METHODS)
+    _checks.check_choice("protocol", protocol, PROTOCOLS)
     common = {"target_norm": target_norm, "dim": dim}
     source = {"source_ratio": source_ratio, "source_noise_std": source_noise_std, "source_norm": source_norm}
-    if method == "scratch":
+    if protocol == "scratch":
         _arrays.check_pair(overlap_angle, noise_std, target_norm, source_norm)
         risk = scratch_risk(sample_ratio, noise_std, **common)
-    elif method == "linear_transfer":
+    elif protocol == "linear_transfer":
         _arrays.check_ratio("sample_ratio", sample_ratio)
         if num_samples is None:
             num_samples = np.inf if dim is None else jnp.multiply(*_arrays.common(sample_ratio, dim))
@@ -77,7 +77,7 @@ def method_risk(
 
 
 def transferability(
-    method: str,
+    protocol: str,
     overlap_angle: Numbers,
     sample_ratio: Numbers,
     noise_std: Numbers,
@@ -88,7 +88,7 @@ def transferability(
     """How much risk a method saves over training from scratch, T = E[R_scratch - R_method]; T < 0 is negative transfer.
 
     Args:
-        method: "linear_transfer" or "fine_tuning" ("scratch" gives 0 against the scratch baseline).
+        protocol: "linear_transfer" or "fine_tuning" ("scratch" gives 0 against the scratch baseline).
         overlap_angle: theta in [0, pi], radians, between source and target task.
         sample_ratio: g = n/d > 0.
         noise_std: sigma >= 0.
@@ -101,14 +101,14 @@ def transferability(
 
     Source: the definition of transferability; Theorems 3.7, 3.9 and C.1.
     """
-    _checks.check_choice("method", method, METHODS)
+    _checks.check_choice("protocol", protocol, PROTOCOLS)
     _checks.check_choice("baseline", baseline, BASELINES)
     pair = (overlap_angle, sample_ratio, noise_std)
-    if method == "fine_tuning" and baseline == "scratch":
+    if protocol == "fine_tuning" and baseline == "scratch":
         used = {name: value for name, value in task.items() if name not in ("num_samples", "ridge")}
         return fine_tuning_gain(*pair, **used)
-    risk = method_risk(method, *pair, **task)
-    if method == baseline:
+    risk = method_risk(protocol, *pair, **task)
+    if protocol == baseline:
         return jnp.zeros_like(risk)
     norm = {"target_norm": task.get("target_norm", 1.0)}
     if baseline == "scratch":
@@ -125,12 +125,12 @@ def _difference(baseline: Array, risk: Array) -> Array:
 
 
 def transfer_sign(
-    method: str, overlap_angle: Numbers, sample_ratio: Numbers, noise_std: Numbers, **options: Numbers | str | None
+    protocol: str, overlap_angle: Numbers, sample_ratio: Numbers, noise_std: Numbers, **options: Numbers | str | None
 ) -> Result:
     """The phase: +1 where transfer helps, -1 where it hurts, 0 where it changes nothing.
 
     Args:
-        method: as in `transferability`.
+        protocol: as in `transferability`.
         overlap_angle: theta in [0, pi], radians.
         sample_ratio: g > 0.
         noise_std: sigma >= 0.
@@ -139,4 +139,4 @@ def transfer_sign(
     Returns:
         sign(T), the arguments broadcast.
     """
-    return jnp.sign(transferability(method, overlap_angle, sample_ratio, noise_std, **options))
+    return jnp.sign(transferability(protocol, overlap_angle, sample_ratio, noise_std, **options))

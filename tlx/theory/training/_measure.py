@@ -7,9 +7,12 @@ sums over a few nodes l with weights, real for isotropic inputs (Marchenko-Pastu
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Inexact
 
 _NODES = 96
+_PLACE = np.pi * (np.arange(_NODES) + 0.5) / _NODES  # w; in double precision, for the angles are as small as 1e-6
+_ANGLE = _PLACE - np.sin(_PLACE)
 
 
 class Measure(NamedTuple):
@@ -52,14 +55,19 @@ class Measure(NamedTuple):
 def marchenko_pastur(sample_ratio: Array) -> tuple[Array, Array]:
     """Nodes and weights for the d eigenvalues of X^T X/n, x ~ N(0, I_d), as d -> inf at g = n/d.
 
-    In the angle of l = 1 + G - 2 sqrt(G) cos(angle), G = 1/g, the law is (2/pi) sin^2(angle)/l, and the midpoint rule
-    converges like min(g, 1/g)^nodes. The last node is the atom max(1 - g, 0) at l = 0.
+    In the angle of l = 1 + G - 2 sqrt(G) cos(angle), G = 1/g, the law is (2/pi) sin^2(angle)/l. With
+    angle = w - sin(w) the integrand stays even and periodic in w, so that the midpoint rule converges exponentially,
+    and the nodes are dense at the small eigenvalues that n = d has: the pole at |log G|/2 off the axis of angles lies
+    at about (6 |log G|/2)^{1/3}/2 off that of w. The last node is the atom max(1 - g, 0) at l = 0.
     """
     inverse = 1 / sample_ratio
-    angle = jnp.pi * (jnp.arange(_NODES, dtype=sample_ratio.dtype) + 0.5) / _NODES
     root = jnp.sqrt(inverse)
-    nodes = (1 - root) ** 2 + 4 * root * jnp.sin(angle / 2) ** 2  # without cancellation near g = 1
-    weights = 2 / _NODES * jnp.sin(angle) ** 2 / nodes
+    half, whole, density = (
+        jnp.asarray(array, sample_ratio.dtype)
+        for array in (np.sin(_ANGLE / 2) ** 2, np.sin(_ANGLE) ** 2, 1 - np.cos(_PLACE))
+    )
+    nodes = (1 - root) ** 2 + 4 * root * half  # without cancellation near g = 1
+    weights = 2 / _NODES * density * whole / nodes
     atom = jnp.maximum(1 - sample_ratio, 0.0)
     return jnp.append(nodes, 0.0), jnp.append(weights, atom)
 
