@@ -124,33 +124,31 @@ def test_every_public_function_is_here():
     assert public - UNTRACED == {name.split()[0] for name in CALLS}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_grad_is_the_finite_difference(x64, name):
     call, point = CALLS[name]
-    for index in range(len(point)):
-        gradient = jax.grad(call, argnums=index)(*point)
-        h = 1e-6 * max(abs(point[index]), 1.0)
-        high, low = (call(*(x + d * (i == index) for i, x in enumerate(point))) for d in (h, -h))
+    gradients = jax.jit(jax.grad(call, argnums=tuple(range(len(point)))))(*point)
+    steps = [1e-6 * max(abs(x), 1.0) for x in point]
+    compiled = jax.jit(call)
+    for index, (gradient, h) in enumerate(zip(gradients, steps, strict=True)):
+        high, low = (compiled(*(x + d * (i == index) for i, x in enumerate(point))) for d in (h, -h))
         np.testing.assert_allclose(gradient, (high - low) / (2 * h), rtol=2e-5, atol=2e-8)
 
 
-HEAVY = {"optimal_layerwise_l2sp_risk"}  # four compilations of a search
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in HEAVY else n for n in CALLS])
+@pytest.mark.parametrize("name", CALLS)
 def test_jit_vmap_and_precision(name):
     call, point = CALLS[name]
+    compiled = jax.jit(call)
     plain = np.asarray(call(*point))
     assert plain.dtype == np.float32
     assert np.isfinite(plain)
-    np.testing.assert_allclose(jax.jit(call)(*point), plain, rtol=1e-5)
+    np.testing.assert_allclose(compiled(*point), plain, rtol=1e-5)
     lanes = [np.full(3, x, np.float32) * np.array([1.0, 1.01, 0.98], np.float32) for x in point]
-    rows = jax.vmap(call)(*lanes)
-    each = [call(*(float(lane[i]) for lane in lanes)) for i in range(3)]
+    rows = jax.jit(jax.vmap(call))(*lanes)
+    each = [compiled(*(float(lane[i]) for lane in lanes)) for i in range(3)]
     np.testing.assert_allclose(rows, each, rtol=2e-4, atol=1e-6)
     with jax.enable_x64(True):
-        double = np.asarray(call(*point))
+        double = np.asarray(jax.jit(call)(*point))
         assert double.dtype == np.float64
     np.testing.assert_allclose(plain, double, rtol=2e-4, atol=1e-6)
 
@@ -158,15 +156,15 @@ def test_jit_vmap_and_precision(name):
 BROADCAST = [n for n in CALLS if n not in ("effective_start_norm",)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", BROADCAST)
 def test_arguments_broadcast(x64, name):
     call, point = CALLS[name]
+    compiled = jax.jit(call)
     arguments = [
         np.asarray([x, 1.01 * x]).reshape([-1 if j == i else 1 for j in range(len(point))]) for i, x in enumerate(point)
     ]
-    table = np.asarray(call(*arguments))
+    table = np.asarray(compiled(*arguments))
     assert table.shape == (2,) * len(point)
     for place in np.ndindex(table.shape):
-        one = call(*(float(a.ravel()[i]) for a, i in zip(arguments, place)))
+        one = compiled(*(float(a.ravel()[i]) for a, i in zip(arguments, place)))
         np.testing.assert_allclose(table[place], one, rtol=1e-9)
