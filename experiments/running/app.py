@@ -48,14 +48,16 @@ def main(study: type[Study]) -> None:
 
 
 def _told(study: Study, words: list[str]) -> bool:
-    """Answer --presets, and --help KEY; whether that was asked."""
+    """Answer --presets, --help and --help KEY; whether that was asked."""
     if "--presets" in sys.argv:
         print(helps.presets(study.name))
         return True
-    asked = [word for word in words if "=" not in word] if "--help" in sys.argv else []
-    if not asked:
+    if not {"--help", "-h"} & set(sys.argv):
         return False
+    asked = [word for word in words if "=" not in word]
     config = compose.composed(study, [word for word in words if "=" in word])
+    if not asked:  # Hydra's own --help takes longer: it lists all groups first, whether they are shown or not
+        print(config.hydra.help.template)
     for key in asked:
         found = helps.about_keys(study.Config, config, key)
         if not found:

@@ -4,6 +4,7 @@ Meanings are read off the schemas (the docstring of a group, the comment beside 
 """
 
 import dataclasses
+import functools
 import inspect
 import re
 import textwrap
@@ -76,10 +77,15 @@ def takes(schema: type, group: str, option: str) -> bool:
         return False
     chosen = OmegaConf.load(CONF / group / f"{option}.yaml")
     try:
-        OmegaConf.merge(OmegaConf.structured(schema)[group], chosen)
+        OmegaConf.merge(_structured(schema)[group], chosen)
     except OmegaConfBaseException:
         return False
     return True
+
+
+@functools.cache
+def _structured(schema: type) -> DictConfig:
+    return OmegaConf.structured(schema)
 
 
 def options(schema: type) -> str:
