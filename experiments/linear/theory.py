@@ -4,6 +4,7 @@
 power-law covariance the forms depend on the vectors themselves, so they are evaluated instance by instance.
 """
 
+import dataclasses
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,9 +17,28 @@ from tlx import keys, theory
 from tlx.glossary import Protocol
 from tlx.linear import task as tasks
 from tlx.linear.setting import PROTOCOLS, LinearSetting
+from tlx.train import Optimizer
 
 Rows = tuple[np.ndarray, np.ndarray]
 Grid = tuple[np.ndarray, np.ndarray]
+
+
+class Case(NamedTuple):
+    """A setting as the forms take it: depth and source ratio, static where networks are trained, may be traced here.
+
+    One compiled program then serves every noise level, norm, depth and source size.
+    """
+
+    setting: LinearSetting
+    depth: Any
+    source_ratio: Any
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The norms and the source, as the theory's functions call them."""
+        return source_of(self.setting) | (
+            {} if self.setting.source_samples is None else {"source_ratio": self.source_ratio}
+        )
 
 
 class Draws(NamedTuple):
@@ -40,7 +60,8 @@ def isotropic(setting: LinearSetting, grids: list[Grid]) -> list[Rows]:
     """
     meshes = [np.meshgrid(theta, gamma, indexing="ij") for theta, gamma in grids]
     points = (np.concatenate([mesh[axis].ravel() for mesh in meshes]) for axis in (0, 1))
-    rows = np.asarray(jax.jit(partial(_isotropic_rows, setting))(*points), float)  # one program, not one an operation
+    clean = bool(np.all(np.asarray(setting.source_noise_std) == 0))  # its form is cheaper
+    rows = np.asarray(_isotropic_rows(clean, traceable(setting), *points), float)
     found, ends = [], np.cumsum([mesh[0].size for mesh in meshes])
     count = len(setting.protocols)
     published = [count if p == Protocol.FINE_TUNING else i for i, p in enumerate(setting.protocols)]
@@ -60,61 +81,75 @@ def source_of(setting: LinearSetting) -> dict[str, Any]:
     }
 
 
-def _isotropic_rows(setting: LinearSetting, angle: jax.Array, gamma: jax.Array) -> jax.Array:
+def case_of(setting: LinearSetting) -> Case:
+    """The case of a setting."""
+    return Case(setting, setting.depth, setting.source_ratio)
+
+
+def traceable(setting: LinearSetting) -> Case:
+    """The case of a setting without static parts that the forms do not need, so that few programs serve many."""
+    case, reduced = case_of(setting), setting
+    if setting.trained_layers is None and setting.lora_rank is None:
+        reduced = dataclasses.replace(reduced, depth=min(setting.depth, 2))  # one layer has forms of its own
+    if setting.source_samples is not None:
+        reduced = dataclasses.replace(reduced, source_samples=1)
+    training = {name: Optimizer() for name in ("pretrain", "scratch", "fine_tune")}
+    reduced = dataclasses.replace(reduced, **training, times=(), weight_decays=(0.0,), ridges=setting.ridges[:1])
+    return case._replace(setting=reduced)
+
+
+@partial(jax.jit, static_argnums=0)
+def _isotropic_rows(clean: bool, case: Case, angle: jax.Array, gamma: jax.Array) -> jax.Array:
     """Every protocol of the setting, and fine-tuning as published, at points (angle, n/d): (protocols + 1, points)."""
-    exact = partial(theory.fine_tuning_risk, angle, gamma, setting.noise_std, **source_of(setting))
-    rows = [*(protocol_risk(p, setting, angle, gamma) for p in setting.protocols), exact(published=True)]
+    if clean:
+        case = case._replace(setting=dataclasses.replace(case.setting, source_noise_std=0.0))
+    exact = partial(theory.fine_tuning_risk, angle, gamma, case.setting.noise_std, **case.source)
+    rows = [*(protocol_risk(p, case, angle, gamma) for p in case.setting.protocols), exact(published=True)]
     return jnp.stack([jnp.broadcast_to(row, angle.shape) for row in rows])
 
 
-def protocol_risk(protocol: str, setting: LinearSetting, angle: jax.Array, gamma: jax.Array) -> jax.Array:
+def protocol_risk(protocol: str, case: Case, angle: jax.Array, gamma: jax.Array) -> jax.Array:
     """Where one protocol ends, on isotropic inputs, at its first penalty."""
+    setting = case.setting
     if protocol == Protocol.SCRATCH:
         return theory.scratch_risk(gamma, setting.noise_std, target_norm=setting.target_norm, dim=setting.dim)
     count = gamma * setting.dim
     if protocol == Protocol.LINEAR_TRANSFER:
-        return linear_transfer(setting, angle, count, setting.ridges[0])
+        return linear_transfer(case, angle, count, setting.ridges[0])
     if protocol == Protocol.FINE_TUNING:
-        return fine_tuning(setting, angle, gamma)
+        return fine_tuning(case, angle, gamma)
     where = (angle, gamma, setting.noise_std, setting.penalties(protocol)[0])
     if protocol == Protocol.L2SP:
-        return theory.l2sp_risk(*where, **source_of(setting))
+        return theory.l2sp_risk(*where, **case.source)
     if protocol == Protocol.SOURCE_RIDGE:
-        return theory.source_ridge_risk(*where, num_samples=count, **source_of(setting))
-    return theory.layerwise_l2sp_risk(*where, depth=setting.depth, **source_of(setting))
+        return theory.source_ridge_risk(*where, num_samples=count, **case.source)
+    return theory.layerwise_l2sp_risk(*where, depth=case.depth, **case.source)
 
 
-def fine_tuning(setting: LinearSetting, angle: jax.Array, gamma: jax.Array) -> jax.Array:
+def fine_tuning(case: Case, angle: jax.Array, gamma: jax.Array) -> jax.Array:
     """The end of fine-tuning, of whichever layers are trained; NaN where no form is known."""
-    layers = setting.trained_layers or tuple(range(1, setting.depth + 1))
+    setting, layers = case.setting, case.setting.trained_layers
     if setting.batch_size is not None or (setting.lora_rank is not None and layers != (1,)):
         return jnp.full_like(angle, jnp.nan)
-    if 1 not in layers:  # the features stay: one layer above them fits the data, several cannot turn a sign
-        fitted = linear_transfer(setting, angle, gamma * setting.dim, 0.0)
+    if layers is not None and 1 not in layers:
+        # the features stay: one layer above them fits the data, several cannot turn a sign
+        fitted = linear_transfer(case, angle, gamma * setting.dim, 0.0)
         return fitted if len(layers) == 1 else jnp.full_like(fitted, jnp.nan)
-    where = (angle, gamma, setting.noise_std)
-    return theory.fine_tuning_risk(*where, depth=len(layers), dim=setting.dim, **source_of(setting))
+    depth = case.depth if layers is None else len(layers)
+    return theory.fine_tuning_risk(angle, gamma, setting.noise_std, depth=depth, dim=setting.dim, **case.source)
 
 
-def linear_transfer(setting: LinearSetting, angle, count, ridge) -> jax.Array:
+def linear_transfer(case: Case, angle, count, ridge) -> jax.Array:
     """Isotropic linear transfer at any ridge (in units of the features: scaled by their squared singular value)."""
-    depth = setting.depth
-    if depth == 1:
+    setting, source = case.setting, case.source
+    if setting.depth == 1:
         return without_hidden_layer(setting, count / setting.dim, ridge)
     # the probe's feature is s^(L-1) u with s^L = |beta_pre|: a ridge on its coefficient acts on the unit feature
     # as ridge / s^(2L-2); at ridge 0 the scale does not matter
-    norm = theory.pretrained_norm(setting.source_ratio, setting.source_noise_std, source_norm=setting.source_norm)
-    return theory.linear_transfer_risk(
-        angle,
-        setting.noise_std,
-        num_samples=count,
-        ridge=ridge / norm ** (2 - 2 / depth),
-        target_norm=setting.target_norm,
-        source_ratio=setting.source_ratio,
-        source_noise_std=setting.source_noise_std,
-        source_norm=setting.source_norm,
-        dim=None if setting.source_samples is None else setting.dim,  # it matters to a finite source alone
-    )
+    norm = theory.pretrained_norm(source["source_ratio"], setting.source_noise_std, source_norm=setting.source_norm)
+    dim = None if setting.source_samples is None else setting.dim  # it matters to a finite source alone
+    ridge = ridge / norm ** (2 - 2 / case.depth)
+    return theory.linear_transfer_risk(angle, setting.noise_std, num_samples=count, ridge=ridge, dim=dim, **source)
 
 
 def without_hidden_layer(setting: LinearSetting, gamma: jax.Array, ridge: jax.Array | float) -> jax.Array:
@@ -180,7 +215,7 @@ def ridge_curve(setting: LinearSetting, theta: np.ndarray, ratio: float) -> Grid
     if setting.covariance_exponent != 0:
         return ridges, np.full((len(theta), len(ridges)), np.nan)
     angle, ridge = np.meshgrid(theta, ridges, indexing="ij")
-    risk = jax.jit(partial(linear_transfer, setting))(angle, np.full(angle.shape, ratio * setting.dim), ridge)
+    risk = jax.jit(partial(linear_transfer, case_of(setting)))(angle, np.full(angle.shape, ratio * setting.dim), ridge)
     return ridges, np.asarray(risk, float)
 
 
