@@ -27,20 +27,23 @@ demo: $(READY) ## the main job: a phase diagram of trained networks with theory 
 paper: $(READY) ## every figure of the paper at laptop size and those it left out, on one page with contents
 	$(BIN)/python -m experiments.paper
 
-# Two workers share one cache of compiled programs; what measures time runs afterwards, alone.
+# Most of the time of the tests goes into compiling, so two workers share one cache of programs that are compiled without
+# LLVM's optimisation; what measures time runs afterwards, alone, with it.
+PYTEST := XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest -q -n 2 --dist loadscope
+
 test: $(READY) ## the tests, slow ones too (what CI runs); test-thorough has those that take minutes besides
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not alone and not thorough"
+	$(PYTEST) -m "not alone and not thorough"
 	$(BIN)/python -m pytest -q -m alone
 
 test-fast: $(READY) ## the everyday tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not alone and not thorough"
+	$(PYTEST) -m "not slow and not alone and not thorough"
 
 test-thorough: $(READY) ## every test, those that take minutes too
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not alone"
+	$(PYTEST) -m "not alone"
 	$(BIN)/python -m pytest -q -m alone
 
 coverage: $(READY) ## the everyday tests, and which lines none of them reaches
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m "not slow and not alone and not thorough" --cov=tlx --cov=experiments \
+	$(PYTEST) -m "not slow and not alone and not thorough" --cov=tlx --cov=experiments \
 	  --cov-report=term-missing:skip-covered
 
 bench: $(READY) ## measure speed against PyTorch and the machine's limits (about 10 minutes; adds PyTorch to .venv)
