@@ -24,7 +24,7 @@ from experiments.running.app import main
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, UserError, Verdict
 from tlx import discrepancy
-from tlx.linear.setting import METHODS
+from tlx.linear.setting import PROTOCOLS
 
 OWN = {  # the axes of the three kinds of unit
     "linear_task": ("protocol", "score", "linear_task", "instance"),
@@ -61,7 +61,7 @@ class Predictors(LinearStudy):
                 "samples.dim, samples.num_samples, samples.repeats and relu.num_instances must be at least 1."
             )
         return {
-            "protocol": np.asarray(METHODS),
+            "protocol": np.asarray(PROTOCOLS),
             "score": np.asarray(_linear_part.SCORES),
             "distance": np.asarray(DISTANCES),
             "linear_task": np.asarray([task.label for task in tasks.linear(config)]),
@@ -149,13 +149,13 @@ class Predictors(LinearStudy):
 
         counts = data.linear_usable_instances.values
         fewest = [int(row[row > 0].min()) if row.any() else 0 for row in counts]
-        return [Verdict(m, data.linear_z.values[i], cell, fewest[i]) for i, m in enumerate(METHODS)]
+        return [Verdict(m, data.linear_z.values[i], cell, fewest[i]) for i, m in enumerate(PROTOCOLS)]
 
     def statuses(self, data: xr.Dataset) -> dict[str, np.ndarray]:
         """Status codes of the training runs of each protocol (linear transfer: of its pretraining)."""
         out = {}
         for family in ("linear", "relu"):
-            for i, protocol in enumerate(METHODS):
+            for i, protocol in enumerate(PROTOCOLS):
                 out[f"{family} {protocol}"] = data[f"{family}_status"].values[i]
         return out
 

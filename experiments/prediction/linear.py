@@ -17,7 +17,7 @@ from experiments.running.study import Progress
 from tlx import discrepancy, feature_scores, theory
 from tlx.discrepancy import LinearLaw
 from tlx.linear import pairs
-from tlx.linear.setting import METHODS
+from tlx.linear.setting import PROTOCOLS
 
 SCORES = ("log_me", "h_score", "linear_mse")
 RENYI_ORDER = 0.5
@@ -123,4 +123,4 @@ def risks(
     options.update(target_norm=norm, dim=float(dim) if exact else None)
     ratio = np.asarray(counts, float) / dim
     with jax.enable_x64(True):
-        return np.stack([np.asarray(theory.method_risk(m, theta, ratio, noise, **options)) for m in METHODS])
+        return np.stack([np.asarray(theory.method_risk(m, theta, ratio, noise, **options)) for m in PROTOCOLS])

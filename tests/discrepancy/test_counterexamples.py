@@ -35,7 +35,7 @@ def trained_gain(example, instances=24):
     outer = {"instance": np.arange(instances, dtype=np.int32), "num_samples": counts}
     angles = np.array([example.overlap_angle])
     scratch, pairs = ensemble.run_nested(prepare, transfer, outer, angles, (setting, jax.random.key(5)))
-    risk = pairs.fine_tuning_risk if example.method == "fine_tuning" else pairs.linear_transfer_risk[..., 0]
+    risk = pairs.fine_tuning_risk if example.protocol == "fine_tuning" else pairs.linear_transfer_risk[..., 0]
     return stats.estimate(scratch.risk[:, 0] - risk[:, 0])
 
 
@@ -47,10 +47,10 @@ def divergence(example):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["fine_tuning", "linear_transfer"])
-def test_close_but_negative(method):
-    for epsilon in (1.0, 0.3) if method == "fine_tuning" else (0.5,):
-        example = discrepancy.close_but_negative(epsilon, method=method, dim=40)
+@pytest.mark.parametrize("protocol", ["fine_tuning", "linear_transfer"])
+def test_close_but_negative(protocol):
+    for epsilon in (1.0, 0.3) if protocol == "fine_tuning" else (0.5,):
+        example = discrepancy.close_but_negative(epsilon, protocol=protocol, dim=40)
         assert divergence(example) == pytest.approx(example.divergence, rel=1e-4)
         assert example.divergence < epsilon
         gain = trained_gain(example)
@@ -58,9 +58,9 @@ def test_close_but_negative(method):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["fine_tuning", "linear_transfer"])
-def test_far_but_positive(method):
-    example = discrepancy.far_but_positive(50.0, method=method, dim=40)
+@pytest.mark.parametrize("protocol", ["fine_tuning", "linear_transfer"])
+def test_far_but_positive(protocol):
+    example = discrepancy.far_but_positive(50.0, protocol=protocol, dim=40)
     assert divergence(example) == pytest.approx(example.divergence, rel=1e-4)
     assert example.divergence > 50
     gain = trained_gain(example)
@@ -69,20 +69,20 @@ def test_far_but_positive(method):
 
 @pytest.mark.parametrize("amount", [1e-6, 1e-3, 0.1, 1.0, 100.0, 1e6])
 def test_signs_in_theory_for_any_amount(x64, amount):
-    for method in ("fine_tuning", "linear_transfer"):
+    for protocol in ("fine_tuning", "linear_transfer"):
         for make, sign in ((discrepancy.close_but_negative, -1), (discrepancy.far_but_positive, 1)):
-            e = make(amount, method=method)
+            e = make(amount, protocol=protocol)
             assert (e.divergence - amount) * sign > 0
             options = {"target_norm": e.target_norm, "num_samples": float(e.num_samples), "dim": float(e.dim)}
             ratio = e.num_samples / e.dim
-            gain = theory.transferability(method, e.overlap_angle, ratio, e.noise_std, **options)
-            assert np.sign(float(gain)) == sign, (method, e, gain)
+            gain = theory.transferability(protocol, e.overlap_angle, ratio, e.noise_std, **options)
+            assert np.sign(float(gain)) == sign, (protocol, e, gain)
 
 
 def test_bad_input():
     with pytest.raises(ValueError, match="epsilon"):
         discrepancy.close_but_negative(0.0)
-    with pytest.raises(ValueError, match="method"):
-        discrepancy.far_but_positive(1.0, method="scratch")
+    with pytest.raises(ValueError, match="protocol"):
+        discrepancy.far_but_positive(1.0, protocol="scratch")
     with pytest.raises(ValueError, match="dim"):
         discrepancy.far_but_positive(1.0, dim=5)

@@ -1,5 +1,6 @@
 """Every study and every preset, small: it runs, leaves what is promised, and what it leaves is whole."""
 
+import itertools
 import json
 
 import pytest
@@ -101,23 +102,32 @@ def test_a_preset_of_another_study_is_refused(tmp_path):
         job.run(small.study("phase_diagram"), config, tmp_path)
 
 
-GROUPS = [(g, p.stem) for g in help.GROUPS for p in sorted((small.ROOT / "conf" / g).glob("*.yaml"))]
+GROUPS = {g: [p.stem for p in sorted((small.ROOT / "conf" / g).glob("*.yaml"))] for g in help.GROUPS}
 
 
-@pytest.mark.parametrize(("group", "option"), GROUPS, ids=lambda word: str(word))
-def test_every_option_composes_with_each_study_that_takes_it(group, option):
-    """It sets what it says, above the study's defaults and above a preset, and says what it is for."""
-    content = OmegaConf.load(small.ROOT / "conf" / group / f"{option}.yaml")
-    takers = [name for name in STUDIES if help.takes(small.study(name).Config, group, option)]
-    assert takers
-    assert len(help.purpose(group, option)) > 10
-    for name in takers:
-        preset = [f"experiment={chosen}" for chosen in experiments.presets(name)[:1]]
-        config = compose.composed(small.study(name), [f"{group}={option}", *preset])
-        if group != "device":
-            found = OmegaConf.to_container(config[group])
-            assert {key: plain(found[key]) for key in content} == OmegaConf.to_container(content)
-            compose.typed(small.study(name), config)
+def test_every_option_says_what_it_is_for_and_some_study_takes_it():
+    for group, options in GROUPS.items():
+        for option in options:
+            assert len(help.purpose(group, option)) > 10
+            assert [name for name in STUDIES if help.takes(small.study(name).Config, group, option)]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_option_composes_with_each_study_that_takes_it(name):
+    """One of each group at a time, until each had its turn: it sets what it says, above the defaults and a preset."""
+    own = small.study(name)
+    taken = {g: [o for o in options if help.takes(own.Config, g, o)] for g, options in GROUPS.items()}
+    preset = [f"experiment={chosen}" for chosen in experiments.presets(name)[:1]]
+    for options in zip(*(itertools.islice(itertools.cycle(o or [None]), max(map(len, taken.values())))
+                         for o in taken.values()), strict=True):  # fmt: skip
+        chosen = {g: o for g, o in zip(taken, options, strict=True) if o is not None}
+        config = compose.composed(own, [*(f"{g}={o}" for g, o in chosen.items()), *preset])
+        for group, option in chosen.items():
+            if group != "device":  # it sets keys of several groups
+                content = OmegaConf.load(small.ROOT / "conf" / group / f"{option}.yaml")
+                found = OmegaConf.to_container(config[group])
+                assert {key: plain(found[key]) for key in content} == OmegaConf.to_container(content)
+        compose.typed(own, config)
 
 
 def plain(value):

@@ -7,7 +7,7 @@ import numpy as np
 from tlx._checks import check_choice, check_count, check_positive, require
 from tlx.glossary import Protocol
 
-METHODS = (Protocol.LINEAR_TRANSFER, Protocol.FINE_TUNING)
+PROTOCOLS = (Protocol.LINEAR_TRANSFER, Protocol.FINE_TUNING)
 
 
 class Counterexample(NamedTuple):
@@ -17,7 +17,7 @@ class Counterexample(NamedTuple):
         overlap_angle, target_norm, noise_std: of the pair; the source vector has norm 1, both tasks the same noise.
         dim, num_samples: of the target sample at which the sign is as promised.
         divergence: KL(p_source || p_target), in nats.
-        method: the way of transfer whose sign is meant.
+        protocol: the way of transfer whose sign is meant.
     """
 
     overlap_angle: float
@@ -26,10 +26,10 @@ class Counterexample(NamedTuple):
     dim: int
     num_samples: int
     divergence: float
-    method: str
+    protocol: str
 
 
-def close_but_negative(epsilon: float, *, method: str = "fine_tuning", dim: int = 100) -> Counterexample:
+def close_but_negative(epsilon: float, *, protocol: str = "fine_tuning", dim: int = 100) -> Counterexample:
     """A pair with KL(p_source || p_target) < epsilon for which transfer hurts.
 
     Fine-tuning: noise. With sigma² = 2 (1 - cos 1)/epsilon the laws are as close as one likes, while what the noise
@@ -39,15 +39,15 @@ def close_but_negative(epsilon: float, *, method: str = "fine_tuning", dim: int 
 
     Args:
         epsilon: > 0.
-        method: "fine_tuning" or "linear_transfer".
+        protocol: "fine_tuning" or "linear_transfer".
         dim: d >= 20.
 
     Source: v2 Appendix A; the boundaries of Theorems 3.7 and 3.9 (exact endpoint).
     """
     check_positive("epsilon", epsilon)
-    check_choice("method", method, METHODS)
+    check_choice("protocol", protocol, PROTOCOLS)
     _check_dim(dim)
-    if method == "fine_tuning":
+    if protocol == "fine_tuning":
         angle = 1.2  # beyond 60 degrees: c >= 1 is enough, and noise only makes c larger
         noise = max(1.0, np.sqrt(2 * (1 - np.cos(angle)) / epsilon))
         count = dim // 2
@@ -56,10 +56,10 @@ def close_but_negative(epsilon: float, *, method: str = "fine_tuning", dim: int 
         angle = float(np.arccos(1 - min(0.9 * epsilon, 0.5)))
         count = int(np.ceil(dim * (1 + 1.5 * noise**2 / np.sin(angle) ** 2))) + 2
     divergence = (1 - np.cos(angle)) / noise**2
-    return Counterexample(angle, 1.0, float(noise), dim, count, float(divergence), method)
+    return Counterexample(angle, 1.0, float(noise), dim, count, float(divergence), protocol)
 
 
-def far_but_positive(delta: float, *, method: str = "linear_transfer", dim: int = 100) -> Counterexample:
+def far_but_positive(delta: float, *, protocol: str = "linear_transfer", dim: int = 100) -> Counterexample:
     """A pair with KL(p_source || p_target) > delta for which transfer helps: beta_t = r beta_s, r large.
 
     Both tasks have the same feature, so the probe is right at once, T = r² (1 - n/d) + ..., however far apart the
@@ -68,17 +68,17 @@ def far_but_positive(delta: float, *, method: str = "linear_transfer", dim: int 
 
     Args:
         delta: > 0.
-        method: "linear_transfer" or "fine_tuning".
+        protocol: "linear_transfer" or "fine_tuning".
         dim: d >= 20.
 
     Source: v2 Appendix A.
     """
     check_positive("delta", delta)
-    check_choice("method", method, METHODS)
+    check_choice("protocol", protocol, PROTOCOLS)
     _check_dim(dim)
     noise = 0.2
     norm = 1 + 1.1 * noise * np.sqrt(2 * delta)
-    return Counterexample(0.0, float(norm), noise, dim, dim // 2, float((norm - 1) ** 2 / (2 * noise**2)), method)
+    return Counterexample(0.0, float(norm), noise, dim, dim // 2, float((norm - 1) ** 2 / (2 * noise**2)), protocol)
 
 
 def _check_dim(dim: int) -> None:

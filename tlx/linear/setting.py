@@ -23,7 +23,6 @@ from tlx.glossary import Protocol
 from tlx.train import Optimizer
 
 PROTOCOLS = (Protocol.SCRATCH, Protocol.LINEAR_TRANSFER, Protocol.FINE_TUNING)  # what every engine carries out
-METHODS = PROTOCOLS
 # Carried out on request, once per penalty: fine-tuning pulled back to where it started, and a ridge that spares it.
 PENALISED = (Protocol.L2SP, Protocol.LAYERWISE_L2SP, Protocol.SOURCE_RIDGE)
 PRETRAINING = ("gradient_descent", "limit")
