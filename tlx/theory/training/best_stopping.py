@@ -138,13 +138,16 @@ def stopped_transferability(
 
     Source: the difference of two values of `best_stopping`; derived here.
     """
-    used = {
-        name: value for name, value in task.items() if name not in ("source_ratio", "source_noise_std", "pretrained")
-    }
-    scratch = best_stopping("scratch", 0.0, sample_ratio, noise_std, **used)[1]
     transfer = best_stopping(protocol, overlap_angle, sample_ratio, noise_std, **task)[1]
-    scratch, transfer = _arrays.common(scratch, transfer)
+    scratch, transfer = _arrays.common(_stopped_scratch(sample_ratio, noise_std, **task), transfer)
     return scratch - transfer
+
+
+def _stopped_scratch(sample_ratio: Numbers, noise_std: Numbers, **task: Numbers | Pretrained) -> Result:
+    """The least risk of training from scratch, which no argument of `best_stopping` about the source changes."""
+    source = ("source_ratio", "source_noise_std", "pretrained")
+    used = {name: value for name, value in task.items() if name not in source}
+    return best_stopping("scratch", 0.0, sample_ratio, noise_std, **used)[1]
 
 
 def stopped_break_even_angle(protocol: str, sample_ratio: Numbers, noise_std: Numbers, **task: Numbers) -> Result:
@@ -163,19 +166,31 @@ def stopped_break_even_angle(protocol: str, sample_ratio: Numbers, noise_std: Nu
     Source: derived here.
     """
     _checks.require("pretrained" not in task, "pretrained fixes the angle: leave it out, or use source_norm.")
-    names = tuple(task)
     ratio, noise, *rest = _arrays.common(sample_ratio, noise_std, *task.values())
-    low, high = jnp.zeros_like(ratio), jnp.full_like(ratio, jnp.pi / 2 if protocol == "linear_transfer" else jnp.pi)
+    setting(protocol, 0.0, ratio, noise, **dict(zip(task, rest, strict=True)))  # every check, before anything is traced
+    return _break_even(protocol, tuple(task), ratio, noise, *rest)
 
-    def gain(angle: Array, ratio: Array, noise: Array, rest: list[Array]) -> Array:
-        return stopped_transferability(protocol, angle, ratio, noise, **dict(zip(names, rest, strict=True)))
 
-    fixed = jax.lax.stop_gradient((ratio, noise, rest))
-    for _ in range(_BISECTIONS):
+@partial(jax.jit, static_argnums=(0, 1))
+def _break_even(protocol: str, names: tuple[str, ...], ratio: Array, noise: Array, *rest: Array) -> Array:
+    """The angle of arrays of one shape; `rest` are the further arguments that `names` lists."""
+
+    def transfer(angle: Array, ratio: Array, noise: Array, rest: tuple[Array, ...]) -> Array:
+        return best_stopping(protocol, angle, ratio, noise, **dict(zip(names, rest, strict=True)))[1]
+
+    scratch = _stopped_scratch(ratio, noise, **dict(zip(names, rest, strict=True)))
+    level, *fixed = jax.lax.stop_gradient((scratch, ratio, noise, rest))
+
+    def halve(_, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
         middle = (low + high) / 2
-        helps = gain(middle, *fixed) > 0
-        low, high = jnp.where(helps, middle, low), jnp.where(helps, high, middle)
+        helps = transfer(middle, *fixed) < level
+        return jnp.where(helps, middle, low), jnp.where(helps, high, middle)
+
+    most = jnp.pi / 2 if protocol == "linear_transfer" else jnp.pi
+    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (jnp.zeros_like(ratio), jnp.full_like(ratio, most)))
     found = (low + high) / 2
-    slope = jax.jvp(lambda angle: gain(angle, *fixed), (found,), (jnp.ones_like(found),))[1]
-    angle = found - gain(found, ratio, noise, rest) / jnp.where(slope < 0, slope, -jnp.inf)
+    slope = jax.jvp(lambda angle: transfer(angle, *fixed), (found,), (jnp.ones_like(found),))[1]
+    gain = scratch - transfer(found, ratio, noise, rest)
+    angle = found + gain / jnp.where(slope > 0, slope, jnp.inf)
     return jnp.where(low > 0, angle, 0.0)
