@@ -119,11 +119,13 @@ class Tuned(PhaseDiagram):
         _estimates.put(data, CELL, "tuned_risk", found)
         _estimates.put(data, CELL, "tuned_transferability", gain)
         whole = _theory.whole_ratio(setting, data.sample_ratio.values)
-        exact = optima(setting, data.theta.values, whole)
-        fine = np.linspace(data.theta.values[0], data.theta.values[-1], 33)
+        theta = data.theta.values
+        fine = np.linspace(theta[0], theta[-1], 33)
+        both = optima(setting, np.concatenate([theta, fine]), whole)  # one call: compiling is what takes time
+        exact, curve = both[:, : theta.size], both[:, theta.size :]
         data.coords["fine_angle"] = fine
         data["theory_tuned"], data["z_tuned"] = (CELL, exact), (CELL, stats.z_score(found, exact))
-        data["theory_tuned_curve"] = (("protocol", "fine_angle", "sample_ratio"), optima(setting, fine, whole))
+        data["theory_tuned_curve"] = (("protocol", "fine_angle", "sample_ratio"), curve)
         data.attrs["notes"] = "\n".join([data.attrs["notes"], *_findings(data)]).strip()
         return data
 

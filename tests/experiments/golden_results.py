@@ -24,11 +24,11 @@ TOLERANCE = 3e3 * float(np.finfo(np.float32).eps)
 
 
 def compact(data: xr.Dataset) -> dict[str, dict[str, list]]:
-    """Of every variable of numbers: its dimensions with their lengths, and some of its values."""
+    """Of every variable of numbers but z (whose errors may be tiny): its dimensions with lengths, and some values."""
     found = {}
     for name in sorted(map(str, data.data_vars)):
         values = data[name].values
-        if values.dtype.kind not in "iufb" or name.endswith("_z") or name == "z":  # distances in standard errors
+        if values.dtype.kind not in "iufb" or name.endswith("_z") or name.startswith("z_") or name == "z":
             continue
         flat = values.ravel()
         chosen = flat[np.unique(np.linspace(0, flat.size - 1, min(MOST, flat.size)).astype(int))]

@@ -59,6 +59,7 @@ SMALL = {
         *("digits.width=16", "digits.num_steps=50", "digits.pretraining_steps=50", "digits.advised=1"),
     ],
     "overlap": [
+        "precision=float64",  # the probes of its small networks magnify rounding
         *NONLINEAR,
         "grid.families=[removal]",
         "grid.fractions=[0.0,0.5]",
