@@ -29,7 +29,7 @@ paper: $(READY) ## every figure of the paper at laptop size and those it left ou
 
 # Most of the time of the tests goes into compiling, so two workers share one cache of programs that are compiled without
 # LLVM's optimisation; what measures time runs afterwards, alone, with it.
-PYTEST := XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest -q -n 2 --dist loadscope
+PYTEST := XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
 test: $(READY) ## the tests, slow ones too (what CI runs); test-thorough has those that take minutes besides
 	$(PYTEST) -m "not alone and not thorough"

@@ -1,5 +1,6 @@
 """Strict numerics for every test: rank promotion and warnings are errors, caches do not pile up."""
 
+import collections
 import os
 from pathlib import Path
 
@@ -9,12 +10,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a core for each device, as
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).resolve().parent.parent / ".pytest_cache" / "jax")
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
 import jax
 import pytest
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_modifyitems(items):
+    """The modules with the most slow tests first, so that two workers end together."""
+    slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -17,6 +17,8 @@ from experiments.phase_diagram import PhaseDiagram
 from experiments.running import api, legacy
 from experiments.running.study import UserError
 
+pytestmark = pytest.mark.slow
+
 TINY = [*small.SMALL["phase_diagram"], "engine=flow", "figures=[]"]
 
 
@@ -54,7 +56,6 @@ def test_an_unknown_study_is_one_sentence():
         experiments.run("phase_diagrams")
 
 
-@pytest.mark.slow
 def test_the_command_takes_up_what_python_began(tmp_path):
     experiments.run("phase_diagram", TINY, directory=tmp_path, quiet=True)
     command = [sys.executable, "-m", "experiments.phase_diagram", *TINY, f"hydra.run.dir={tmp_path}"]

@@ -119,6 +119,7 @@ OPEN = ("predictors", "real_data")  # not readable in every check yet
 FIRST = dict(reversed(EVERY))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "preset", "look"),
     [pytest.param(*one, "talk", marks=[pytest.mark.thorough] * (one[0] in OPEN)) for one in EVERY]

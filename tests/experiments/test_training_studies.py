@@ -10,6 +10,8 @@ from experiments.linear import halves, over_time
 from experiments.running.study import UserError
 from tlx import theory
 
+pytestmark = pytest.mark.slow
+
 
 def read(directory):
     with xr.open_dataset(directory / "results.nc") as data:

@@ -15,6 +15,8 @@ from tlx.linear import task as tasks
 from tlx.networks import deep_linear
 from tlx.train import Optimizer, Status, train
 
+pytestmark = pytest.mark.slow
+
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def sample(key, dim, count, noise_std=0.5, angle=0.8):
@@ -152,7 +154,6 @@ def fine_tuning_gap(key, *, dim, count, num_steps, init_scale, momentum=0.0, wei
     return relative(fast.curve, full), relative(full[:1], full[-1:])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", [100, 300])
 @pytest.mark.parametrize(("momentum", "weight_decay"), [(0.0, 0.0), (0.9, 0.01)])
 def test_pretrained_network_follows_the_chain_for_5000_steps(x64, key, count, momentum, weight_decay):
@@ -164,13 +165,11 @@ def test_pretrained_network_follows_the_chain_for_5000_steps(x64, key, count, mo
     assert gap < 1e-6  # init_scale^2 = 1e-10 times a constant; 1e-4 is asked
 
 
-@pytest.mark.slow
 def test_pretrained_network_follows_the_chain_in_float32(key):
     gap, _ = fine_tuning_gap(key, dim=200, count=100, num_steps=5000, init_scale=1e-5)
     assert gap < 1e-4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("momentum", "weight_decay"), [(0.0, 0.0), (0.9, 0.01)])
 def test_deeper_network_follows_the_chain_for_5000_steps(key, momentum, weight_decay):
     pair, moments = sample(key, 200, 100)

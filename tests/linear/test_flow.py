@@ -14,6 +14,8 @@ from tlx.linear import flow_end as flow
 from tlx.linear import task as tasks
 from tlx.train import Optimizer, Status
 
+pytestmark = pytest.mark.slow
+
 
 @functools.partial(jax.jit, static_argnums=(1, 2), static_argnames=("dim", "count"))
 def problem(key, dim=24, count=12, noise_std=1.0, source_norm=1.3):

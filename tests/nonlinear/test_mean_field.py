@@ -13,6 +13,8 @@ from tlx.nonlinear.overlap import feature_overlap
 from tlx.nonlinear.teachers import teacher_pair
 from tlx.train import Optimizer, train
 
+pytestmark = pytest.mark.slow
+
 
 def networks(key, activation, dim=5):
     first, second = (

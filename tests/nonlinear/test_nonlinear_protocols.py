@@ -10,6 +10,8 @@ from tlx.nonlinear import MeanField, MultiLayer, NonlinearSetting
 from tlx.nonlinear.curvature import largest_curvature
 from tlx.train import Optimizer, Status
 
+pytestmark = pytest.mark.slow
+
 QUICK = Optimizer(0.1, 1500, momentum=0.9, tolerance=1e-3)
 SMALL = {
     "num_teacher_neurons": 3,
@@ -46,7 +48,6 @@ def run(setting, key, instances, amount):
     return report, moved, jax.tree.map(lambda leaf: leaf.reshape(count, -1), scratch)
 
 
-@pytest.mark.slow
 def test_one_linear_neuron_reproduces_the_linear_study(key):
     """Width 1, depth 2, identity: all three methods have the risks of the linear theorems at the same angle."""
     angle, dim, noise = 0.9, 30, 0.2
@@ -82,7 +83,6 @@ def test_one_linear_neuron_reproduces_the_linear_study(key):
     assert np.abs(swapped[0]) > 4  # the comparison can tell the methods apart
 
 
-@pytest.mark.slow
 def test_relu_pair_has_every_method_and_its_predicted_floor(key):
     setting = NonlinearSetting(MeanField(8, 24), sizes=(20, 400), **{k: v for k, v in SMALL.items() if k != "sizes"})
     report, moved, scratch = run(setting, key, np.arange(6, dtype=np.int32), 1 / 3)
@@ -123,7 +123,6 @@ def _deep_network(key):
     return run(setting, key, np.arange(2, dtype=np.int32), 0.0)
 
 
-@pytest.mark.slow
 def test_divergence_is_a_status_and_a_missing_number(key):
     arguments = {**SMALL, "pretrain": Optimizer(1e4, 200, tolerance=0.0)}
     setting = NonlinearSetting(MeanField(6, 16), **arguments)

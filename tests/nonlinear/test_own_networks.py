@@ -16,6 +16,8 @@ from tlx.nonlinear.overlap import feature_overlap
 from tlx.nonlinear.protocols import pair_of, prepare
 from tlx.train import Optimizer, Status
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = pytest.mark.parametrize("example", [convolution, attention], ids=["convolution", "attention"])
 
 
@@ -27,7 +29,6 @@ def setting(example, **changes):
 
 
 @EXAMPLES
-@pytest.mark.slow
 def test_an_example_goes_through_every_protocol(key, example):
     """Transfer from the target itself beats training from scratch, and moves away from it as the source does."""
     own, instances = setting(example), np.arange(3)

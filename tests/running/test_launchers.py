@@ -17,6 +17,8 @@ import xarray as xr
 from experiments.running import claims as _claims
 from experiments.running import hosts as _hosts
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-m", "experiments.scratch_risk"]
 TINY = [
@@ -49,7 +51,6 @@ def alone(tmp_path_factory):
     return directory
 
 
-@pytest.mark.slow
 def test_a_failing_job_is_named_and_the_others_finish(tmp_path, alone):
     sweep = [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${task.noise_std}"]
     _, err = command("-m", *TINY, "task.noise_std=-1,0.2", *sweep, code=1)
@@ -58,7 +59,6 @@ def test_a_failing_job_is_named_and_the_others_finish(tmp_path, alone):
     np.testing.assert_array_equal(risks(tmp_path / "0.2"), risks(alone))
 
 
-@pytest.mark.slow
 def test_joblib_gives_the_same(tmp_path, alone):
     sweep = [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${seed}", "hydra/launcher=joblib"]
     command("-m", *TINY, "seed=0,1", *sweep, "hydra.launcher.n_jobs=2")
@@ -66,7 +66,6 @@ def test_joblib_gives_the_same(tmp_path, alone):
     assert not np.array_equal(risks(tmp_path / "1"), risks(alone))
 
 
-@pytest.mark.slow
 @pytest.mark.thorough
 def test_joblib_workers_die_with_their_parent(tmp_path):
     words = ["-m", *TINY, "seed=0,1", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${seed}"]
@@ -95,7 +94,6 @@ def test_joblib_workers_die_with_their_parent(tmp_path):
     assert not list(tmp_path.glob("*/units/*.claim"))
 
 
-@pytest.mark.slow
 def test_two_processes_as_one_program_give_the_same(tmp_path, alone):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -172,7 +170,6 @@ def test_the_guide_and_the_templates_name_what_exists():
         assert (ROOT / path).exists(), path
 
 
-@pytest.mark.slow
 def test_memory_is_planned_from_the_configuration(tmp_path):
     _, err = command(*TINY, f"hydra.run.dir={tmp_path}", "plan=true", "ensemble.memory_gb=0.000001", code=2)
     assert "one lane takes" in err

@@ -16,6 +16,8 @@ import xarray as xr
 from experiments.running import checkpoint as _checkpoint
 from experiments.running.checkpoint import Journal
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds for a process to start on a busy machine
 
@@ -91,7 +93,6 @@ def test_a_signal_leaves_a_state_that_is_taken_up(tmp_path, undisturbed, signum)
     assert not list((tmp_path / "units").glob("*.partial"))
 
 
-@pytest.mark.slow
 def test_a_call_that_does_not_end_is_abandoned_in_time(tmp_path):
     process = start(tmp_path, units=1, lanes=2, slow_call="true")
     wait_for(lambda: claims(tmp_path), process)
@@ -103,7 +104,6 @@ def test_a_call_that_does_not_end_is_abandoned_in_time(tmp_path):
     assert not claims(tmp_path)
 
 
-@pytest.mark.slow
 def test_a_second_interrupt_ends_at_once(tmp_path):
     process = start(tmp_path, units=1, lanes=2, slow_call="true")
     wait_for(lambda: claims(tmp_path), process)
@@ -116,7 +116,6 @@ def test_a_second_interrupt_ends_at_once(tmp_path):
     assert time.monotonic() - begin < 2
 
 
-@pytest.mark.slow
 def test_a_killed_process_costs_what_was_not_saved_and_no_more(tmp_path, undisturbed):
     process = start(tmp_path, units=2, lanes=20, delay=0.05, checkpoint__seconds=0)
     wait_for(lambda: counted(tmp_path) >= 27, process)

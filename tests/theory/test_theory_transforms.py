@@ -9,6 +9,8 @@ import pytest
 
 from tlx import theory
 
+pytestmark = pytest.mark.slow
+
 # one call per public function: positional values that may all be traced, and the fixed keywords
 SPECTRUM, TARGET, SOURCE = np.linspace(0.5, 1.5, 12), np.cos(np.arange(12.0)), np.sin(np.arange(12.0))
 MATRICES = np.cos(np.arange(24.0)).reshape(12, 2), np.sin(np.arange(24.0) ** 2).reshape(12, 2)

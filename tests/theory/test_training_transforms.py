@@ -7,6 +7,8 @@ import pytest
 
 from tlx import theory
 
+pytestmark = pytest.mark.slow
+
 UNIT, SPECTRUM = np.full(30, 30**-0.5), np.arange(1.0, 31.0) ** -0.5
 CALLS = {
     "flow": lambda t, a, g, s: theory.risk_over_time("fine_tuning", t, a, g, s, depth=3),
