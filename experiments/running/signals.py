@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 GRACE_SECONDS = 7.0
 POLL_SECONDS = 0.1
+LAUNCHER = "TLX_LAUNCHER"  # in the environment of a launcher's workers: its process
 
 T = TypeVar("T")
 
@@ -113,8 +114,9 @@ def end(code: int) -> None:
 
 
 def _parent() -> Callable[[], bool]:
-    """Whether the launcher that this process works for has died since; never so for a command of its own."""
-    parent = os.getppid()
+    """Whether the launcher that this process works for is gone; never so for a command of its own."""
+    named = os.environ.get(LAUNCHER, "")  # it may have died while this process was starting
+    parent = int(named) if named.isdecimal() else os.getppid()
     worker = any("loky" in word for word in sys.orig_argv)
     return (lambda: os.getppid() != parent) if worker else (lambda: False)
 
