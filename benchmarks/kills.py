@@ -158,10 +158,9 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)  # the studies' own cache is killed with them
     draw, total, faults = random.Random(chosen.seed), 0, 0
     with tempfile.TemporaryDirectory() as name:
-        os.environ["XDG_CACHE_HOME"] = str(Path(name) / "cache")
+        os.environ["XDG_CACHE_HOME"] = str(Path(name) / "cache")  # a cache of compiled programs is killed with them
         for i, study in enumerate(chosen.studies):
             count = chosen.kills * (i + 1) // len(chosen.studies) - chosen.kills * i // len(chosen.studies)
             (root := Path(name) / study).mkdir()
