@@ -83,6 +83,15 @@ def test_a_worker_that_starts_after_its_launcher_has_died_is_an_orphan(monkeypat
     assert _signals._parent()()
 
 
+def test_a_worker_ends_with_its_launcher_whatever_it_does():
+    """One that hands its result to a launcher that is gone would wait for ever."""
+    code = "import time; from experiments.running import signals; signals.GRACE_SECONDS = 0.1; "
+    code += "signals.leave_with_launcher(); time.sleep(600)"
+    environment = {**os.environ, _signals.LAUNCHER: "1"}
+    done = subprocess.run([sys.executable, "-c", code, "loky"], cwd=ROOT, env=environment, timeout=PATIENCE)
+    assert done.returncode == 143
+
+
 @pytest.mark.slow
 def test_joblib_workers_die_with_their_parent(tmp_path):
     words = ["-m", *TINY, "seed=0,1", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${seed}"]
