@@ -60,6 +60,13 @@ def test_a_failing_job_is_named_and_the_others_finish(tmp_path, alone):
 
 
 @pytest.mark.slow
+def test_a_multirun_whose_jobs_all_fail_to_compose_is_not_called_finished(tmp_path):
+    out, err = command("-m", *TINY, "task.noise_std=abc,def", f"hydra.sweep.dir={tmp_path}", code=1)
+    assert "0 jobs finished; the others were refused" in err
+    assert "finished" not in out
+
+
+@pytest.mark.slow
 def test_joblib_gives_the_same(tmp_path, alone):
     sweep = [f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=${seed}", "hydra/launcher=joblib"]
     command("-m", *TINY, "seed=0,1", *sweep, "hydra.launcher.n_jobs=2")
