@@ -25,7 +25,7 @@ TINY = {
     ],
     "predictors": [
         *("task.dim=10", "ensemble.num_instances=2", "grid.num_angles=5", "grid.relu_angles=5", "grid.ensemble_size=3"),
-        *("grid.relu_ensemble_size=3", "grid.sample_angles=2", "grid.sample_ratios=[0.3,1.4]", "num_resamples=5"),
+        *("grid.relu_ensemble_size=3", "grid.sample_angles=2", "grid.sample_ratios=[0.3,1.4]", "num_resamples=10"),
         *("samples.dim=5", "samples.num_samples=6", "samples.repeats=1", "relu.task.dim=4", "relu.task.num_neurons=2"),
         *("relu.network.width=4", "relu.optimizer.num_steps=20", "relu.pretraining.num_steps=20"),
         *("relu.num_instances=2", "relu.num_nodes=20", "relu.num_test=100", "relu.sizes=[8]", "relu.fixed_size=8"),
@@ -38,7 +38,7 @@ TINY = {
         *("l2sp.weight_decays=[0.0,0.3]", "source_ridge.ridges=[0.1,0.4]"),
     ],
     "frozen_layers": [*LINEAR, "grid.overlap_angles=[0.4]", "grid.sample_ratios=[0.5]", "grid.trained=[1,1+2]"],
-    "sgd": [*LINEAR, "grid.batch_sizes=[2,0]", "grid.times=[0.1,0.4]"],
+    "sgd": [*LINEAR, "grid.sample_ratios=[0.5]", "grid.batch_sizes=[2,0]", "grid.times=[0.05,0.1]"],
     "several_outputs": [
         *("task.dim=6", "ensemble.num_instances=2", "optimizer.num_steps=60", "figures=[]"),
         *("grid.turns=[0.0,1.2]", "grid.sample_ratios=[0.5,1.5]"),
