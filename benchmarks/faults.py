@@ -151,7 +151,7 @@ def every(run: Callable[[Path], Any], kinds: tuple[int | None, ...] = (None, *ER
 def main() -> None:
     """Print what became of every study."""
     import experiments
-    from benchmarks.fuzz import TINY
+    from benchmarks.tiny import TINY
 
     for study in sys.argv[1:] or experiments.studies():
 

@@ -1,12 +1,13 @@
 """The planner on real data: what it said beside what training showed, part by part; nothing is computed here."""
 
 import json
+import textwrap
 
-import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from experiments.figures import style as _style
 
@@ -34,7 +35,7 @@ _OTHERS = ("worse", "#e6c3a5"), ("harmful: worse by more than 25 %", "#a3331f"),
 def advice(data: xr.Dataset) -> Figure:
     """The planner's score card: how often it spoke, and how far what it advised was from the best."""
     cards = json.loads(data.attrs["tables"])["score_card"]
-    figure, panel = plt.subplots(figsize=(10, 1.4 + 0.7 * len(cards)), layout="constrained")
+    figure, ((panel,),) = _style.panels(1, 1, 9.4, 0.5 + 0.7 * len(cards))
     for at, card in enumerate(cards.values()):
         left = 0.0
         bad = card["spoke"] - card["within"] - card["harmful"]
@@ -45,12 +46,12 @@ def advice(data: xr.Dataset) -> Figure:
             width = count / max(card["asked"], 1)
             panel.barh(at, width, left=left, color=colour, label=label if at == 0 else None)
             if width > 0.04:
-                panel.text(left + width / 2, at, str(count), ha="center", va="center", fontsize=9)
+                panel.text(left + width / 2, at, str(count), ha="center", va="center", fontsize="small")
             left += width
-    panel.set_yticks(range(len(cards)), list(cards))
+    panel.set_yticks(range(len(cards)), [textwrap.fill(name, 26) for name in cards])
     panel.invert_yaxis()
     panel.set(xlim=(0, 1), xlabel="share of the pilots")
-    figure.legend(loc="outside lower center", ncols=3)
+    _style.legend(figure, panel, ncols=3)
     return _style.caption(
         figure,
         "What the planner said of pilots of real data, and how it turned out against really trained methods: "
@@ -71,12 +72,16 @@ def errors(data: xr.Dataset) -> Figure:
         )
         if name in data
     ]
-    figure, panels = plt.subplots(1, len(drawn), figsize=(5.4 * len(drawn), 5.2), layout="constrained", squeeze=False)
-    for panel, draw in zip(panels[0], drawn, strict=True):
+    columns = min(2, len(drawn))
+    figure, panels = _style.panels(-(-len(drawn) // columns), columns, 5.4, 4.4)
+    for panel in panels.ravel()[len(drawn) :]:
+        panel.remove()
+    for panel, draw in zip(panels.ravel(), drawn, strict=False):
         draw(panel, data)
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return _style.caption(
         figure,
-        "Measured errors on real data, means and standard errors over pilots; lines of the second panel: the form of a "
+        "Measured errors on real data, means and standard errors over pilots; lines over n / k: the form of a "
         "probe's error with k features, for Gaussian features (dotted) and with the lengths of the features (solid).",
     )
 
@@ -89,8 +94,7 @@ def _lines(panel: Axes, part: xr.Dataset, name: str, axis: str, protocol: str) -
         panel.errorbar(part[axis], mean, error, fmt="o-", ms=4, lw=1.4, color=colour, label=NAMES.get(method, method))
     panel.set(xscale="log", yscale="log", xlabel="labelled rows n")
     panel.set_xticks(part[axis].values, [str(n) for n in part[axis].values])
-    panel.minorticks_off()
-    panel.legend(fontsize=8)
+    panel.xaxis.set_minor_locator(NullLocator())
 
 
 def _words(panel: Axes, data: xr.Dataset) -> None:
@@ -99,7 +103,7 @@ def _words(panel: Axes, data: xr.Dataset) -> None:
     panel.set_ylabel("error over the ratings' noise")
     panel.set_title(f"valence of words, {int(one.words_features)} features, {int(one.words_raters)} ratings a label")
     top = float(one.words_mean.sel(words_protocol="null").max())
-    panel.set_ylim(0.8 * float(one.words_mean.min()), 4 * top)
+    panel.set_ylim(0.8 * float(one.words_mean.min()), 1.5 * top)
 
 
 def _form(panel: Axes, data: xr.Dataset) -> None:
@@ -113,8 +117,7 @@ def _form(panel: Axes, data: xr.Dataset) -> None:
         xscale="log", yscale="log", xlabel="rows per feature, n / k", ylabel="excess error of the probe / least error"
     )
     panel.set_xticks(data.words_ratio.values, [f"{r:g}" for r in data.words_ratio.values])
-    panel.minorticks_off()
-    panel.legend(fontsize=8)
+    panel.xaxis.set_minor_locator(NullLocator())
     panel.set_title("the k-feature form")
 
 
@@ -132,7 +135,6 @@ def _elements(panel: Axes, data: xr.Dataset) -> None:
     panel.set_yticks(range(len(order)), one.representation.values[order])
     panel.invert_yaxis()
     panel.set(xlabel="error / variance", title=f"elements, n = {int(one.element_samples)}")
-    panel.legend(fontsize=8)
 
 
 def _digits(panel: Axes, data: xr.Dataset) -> None:

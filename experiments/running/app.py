@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from experiments.running import compose, console, files, folder, hosts, job, multirun, output
 from experiments.running import help as helps
-from experiments.running.signals import Stopped
+from experiments.running.signals import Stopped, leave_with_launcher
 from experiments.running.study import Study, UserError, writable
 
 KNOWN = (UserError, files.StoreError, job.UnitsFailed, hosts.HostLost)  # said in one message, without traceback
@@ -88,6 +88,7 @@ class Job:
     def __call__(self, config: DictConfig) -> None:
         """Run the job in the directory that Hydra has chosen."""
         output.occupy()
+        leave_with_launcher()
         hydra_config = HydraConfig.get()
         directory = Path(hydra_config.runtime.output_dir)
         alone = hydra_config.mode.name != "MULTIRUN"

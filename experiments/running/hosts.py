@@ -39,6 +39,7 @@ class Link:
         self.client, self.index, self.count = client, index, count
         self.run = self.order = 0
         self.lost = ""  # who is gone, in words
+        self.heard = time.monotonic()  # when the store last answered; a process 0 that is stopped never does
         self.ended: int | None = None  # the code with which process 0 dismissed the others
         self.stop_asked: int | None = None  # a signal that another process got
         self.known: dict[int, tuple[str, float]] = {i: ("", time.monotonic()) for i in range(count) if i != index}
@@ -72,8 +73,9 @@ class Link:
             try:
                 self.put(f"tlx/alive/{self.index}", f"{socket.gethostname()}, process {os.getpid()}|{beat}")
                 self._look()
+                self.heard = time.monotonic()
             except RuntimeError:  # the coordination service went with process 0
-                self.lost = self.lost or self._name(0)
+                self.lost = self.lost or f"{self._name(0)} is gone"
             self.closed.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
@@ -108,6 +110,9 @@ class Link:
 
     def check(self) -> None:
         """End the work if another process is gone."""
+        silence = time.monotonic() - self.heard
+        if self.index and silence > SILENT_SECONDS:
+            self.lost = self.lost or f"{self._name(0)} gave no sign of life for {silence:.0f} s"
         if self.lost:
             raise HostLost(f"{self.lost}; what is finished is kept, and the same command goes on from there.")
 

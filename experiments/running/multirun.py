@@ -1,12 +1,13 @@
 """What became of a multirun: every job leaves a status file, and the parent names the jobs that did not finish."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 
-from experiments.running import console
+from experiments.running import console, signals
 from experiments.running.status import standing
 
 _sweep: dict[str, Any] = {}  # of the multirun this process launches: its directory and start
@@ -17,6 +18,7 @@ class Report(Callback):
 
     def on_multirun_start(self, config: Any, **kwargs: Any) -> None:
         """Called once in the parent."""
+        os.environ[signals.LAUNCHER] = str(os.getpid())
         _sweep.update(directory=Path(config.hydra.sweep.dir), begin=time.time() - 1.0)
 
 

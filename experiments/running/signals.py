@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 GRACE_SECONDS = 7.0
 POLL_SECONDS = 0.1
+LAUNCHER = "TLX_LAUNCHER"  # in the environment of a launcher's workers: its process
 
 T = TypeVar("T")
 
@@ -113,10 +114,31 @@ def end(code: int) -> None:
 
 
 def _parent() -> Callable[[], bool]:
-    """Whether the launcher that this process works for has died since; never so for a command of its own."""
-    parent = os.getppid()
-    worker = any("loky" in word for word in sys.orig_argv)
-    return (lambda: os.getppid() != parent) if worker else (lambda: False)
+    """Whether the launcher that this process works for is gone; never so for a command of its own."""
+    named = os.environ.get(LAUNCHER, "")  # it may have died while this process was starting
+    parent = int(named) if named.isdecimal() else os.getppid()
+    return (lambda: os.getppid() != parent) if _works_for_launcher() else (lambda: False)
+
+
+def _works_for_launcher() -> bool:
+    return any("loky" in word for word in sys.orig_argv)
+
+
+def leave_with_launcher() -> None:
+    """In a launcher's worker: end once the launcher is gone and the work had its time to stop.
+
+    Else a worker that has just finished would wait for ever to hand its result to nobody.
+    """
+    orphaned = _parent()
+
+    def watch() -> None:
+        while not orphaned():
+            time.sleep(10 * POLL_SECONDS)
+        time.sleep(2 * GRACE_SECONDS)
+        end(128 + signal.SIGTERM)
+
+    if _works_for_launcher() and not any(thread.name == "launcher" for thread in threading.enumerate()):
+        threading.Thread(target=watch, name="launcher", daemon=True).start()
 
 
 @contextlib.contextmanager

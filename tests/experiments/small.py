@@ -3,11 +3,13 @@
 import functools
 from pathlib import Path
 
+import pytest
 from omegaconf import OmegaConf
 
 import experiments
+from experiments.advice import packages
 from experiments.running import api, compose
-from experiments.running.study import Study
+from experiments.running.study import Study, UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = sorted((ROOT / "conf" / "experiment").glob("*.yaml"))
@@ -74,6 +76,14 @@ SMALL = {
 def study(name) -> Study:
     """The study of that name."""
     return api.find(name)
+
+
+def installed(*parts):
+    """Skip, with the study's own sentence, where packages of these parts of real_data are missing."""
+    try:
+        packages.check(list(parts))
+    except UserError as error:
+        pytest.skip(str(error))
 
 
 def owner(preset):

@@ -30,6 +30,8 @@ OUTPUTS = ("turn", "sample_ratio", "instance")
 OVER_STEPS = ("instance", "step")
 RELU = ("source_loss", "out_of_space", "out_of_span", "ridge_floor", "leverage", "num_features", "pretraining_steps")
 OVERLAP = ("network", "family", "fraction", "instance")
+WORDS = ("words_features", "words_samples", "words_raters", "instance", "words_protocol")
+ELEMENTS, DIGITS = ("element_property", "element_samples", "instance"), ("digits_samples", "instance")
 ARRAYS = {  # study -> array of its units -> dimensions
     "phase_diagram": DIAGRAM,
     "comparison": {name: ("variant", *dims) for name, dims in DIAGRAM.items()},
@@ -75,6 +77,20 @@ ARRAYS = {  # study -> array of its units -> dimensions
         "relu_distance": ("distance", "relu_task", "relu_instance"),
         "sample_distance": ("sample_theta", "repeat"),
     },
+    "real_data": {
+        **dict.fromkeys(("words_error", "words_test_se", "words_held_out", "words_held_out_se"), WORDS),
+        "words_advice": (*WORDS[:-1], "asked"),
+        "words_noise": (*WORDS[:-1], "bound"),
+        "words_broken": WORDS[:-1],
+        **dict.fromkeys(("form_measured", "form_trace"), ("words_ratio", "form_features", "instance")),
+        **dict.fromkeys(("element_error", "element_test_se", "element_held_out_se"), (*ELEMENTS, "representation")),
+        "element_score": (*ELEMENTS, "element_score_name", "representation"),
+        **dict.fromkeys(("element_advice", "element_leading"), ELEMENTS),
+        **dict.fromkeys(("digits_error", "digits_accuracy", "digits_test_se"), (*DIGITS, "digits_protocol")),
+        **dict.fromkeys(("digits_held_out", "digits_held_out_se"), (*DIGITS, "digits_protocol")),
+        "digits_advice": DIGITS,
+        "digits_status": (*DIGITS, "digits_run"),
+    },
 }
 FEW = {  # what a test need not have in full; everything a picture shows stays
     "power_law_inputs": ["task.dim=20", "grid.values=[1.0]", "ensemble.num_instances=1"],
@@ -95,6 +111,11 @@ def data(study, preset=None):
     random = np.random.default_rng(7)
     arrays = {name: (dims, _values(name, dims, axes, random)) for name, dims in ARRAYS[study].items()}
     found = own.finish(config, store.assemble([({}, arrays)], axes))
+    if study == "predictors":  # the same for its linear tasks, whose claims are about signs
+        theory = found.linear_theory.sel(protocol=axes["protocol"]).values
+        scatter = 1 + 0.05 * random.standard_normal((*theory.shape, len(axes["instance"])))
+        arrays["linear_risk"] = (arrays["linear_risk"][0], theory[..., None] * scatter)
+        found = own.finish(config, store.assemble([({}, arrays)], axes))
     if study == "phase_diagram":  # a second time, with trained networks near the theory: one factor for all protocols
         dims, theory = arrays["risk"][0], found.theory.transpose(*arrays["risk"][0][:-1]).values
         scatter = 1 + 0.05 * random.standard_normal((*theory.shape[1:], len(axes["instance"])))
@@ -108,6 +129,8 @@ def _values(name, dims, axes, random):
     if "status" in name:
         return np.where(random.random(shape) < 0.04, 1, 0).astype(np.int8)
     values = random.uniform(0.3, 0.9, shape)
+    if name.endswith(("_advice", "_leading", "_broken")):
+        return random.integers(0 if name.endswith("_broken") else -1, 2, shape)
     if "num_samples" in dims:  # risk falls with the sample and grows with the difficulty
         sizes = np.asarray(axes["num_samples"], float)[:, None]
         values *= 3 * (1 + np.arange(shape[0]).reshape(-1, 1, 1, 1)) * sizes**-0.6

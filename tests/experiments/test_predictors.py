@@ -57,6 +57,20 @@ def test_the_three_sign_changes_are_found_by_the_theory():
     assert len(changes(0.2, 1.0)) == 0 or changes(0.2, 1.0)[0] > 1
 
 
+@pytest.mark.parametrize(("last", "said"), [(8.0, "2 to 8, like c^2.00 at the end."), (-1.0, "2 to -1.")])
+def test_a_power_law_is_read_off_positive_gains_alone(last, said):
+    measures = list(_rank_table.MEASURES)
+    data = xr.Dataset(
+        {
+            "linear_transferability": (("protocol", "linear_task"), [[2.0, last]]),
+            "linear_value": (("measure", "linear_task"), np.ones((len(measures), 2))),
+            "dudley_lower": ("linear_task", np.ones(2)),
+        },
+        {"protocol": ["linear_transfer"], "measure": measures, "linear_target_norm": ("linear_task", [1.0, 2.0])},
+    )
+    assert _predictor_findings._claim_a(data, np.array([True, True])).endswith(f"linear transfer {said}")
+
+
 def test_divergences_order_theory_up_to_a_right_angle_and_not_beyond():
     config = PredictorsConfig()
     every = [task for task in tasks.linear(config) if task.part == "angles"]

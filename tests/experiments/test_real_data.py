@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import small
 import xarray as xr
+from small import installed
 
 import experiments
 from experiments import real_data
@@ -15,14 +16,6 @@ from experiments.advice.config import Part, RealDataConfig
 from experiments.running.study import UserError
 
 OPTIONS = {"tolerance": 0.05, "confidence": 0.9, "seed": 0}
-
-
-def installed(part):
-    """Skip, with the study's own sentence, where the extra is missing."""
-    try:
-        packages.check([part])
-    except UserError as error:
-        pytest.skip(str(error))
 
 
 def test_missing_packages_are_named(monkeypatch, tmp_path):

@@ -10,9 +10,18 @@ from benchmarks import fuzz
 DESCENT = {"phase_diagram", "comparison", "learning_curves", "scratch_risk"}
 
 
+EVERY_DAY = ("phase_diagram", "relu_phase_diagram")  # the others are minutes together
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("study", [name for name in fuzz.TINY if name != "predictors"])
-@pytest.mark.thorough
+@pytest.mark.parametrize(
+    "study",
+    [
+        pytest.param(name, marks=[] if name in EVERY_DAY else pytest.mark.thorough)
+        for name in fuzz.TINY
+        if name != "predictors"
+    ],
+)
 def test_a_study_whose_runs_all_diverge(study, tmp_path):
     words = [word for word in fuzz.TINY[study] if word != "figures=[]"] + ["optimizer.learning_rate=1000"]
     words += ["pretraining.mode=gradient_descent"] if study in DESCENT else []

@@ -2,7 +2,16 @@
 
 import pytest
 
+import experiments
 from benchmarks import fuzz, fuzz_functions
+from benchmarks.tiny import TINY
+
+
+def test_every_study_has_a_tiny_configuration_that_is_accepted(tmp_path):
+    """Else every draw upon it is refused, and nothing is tried."""
+    assert set(TINY) == set(experiments.studies())
+    for name in TINY:
+        assert fuzz.check(name, [], tmp_path / "out") is not None, name
 
 
 @pytest.mark.thorough

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -49,7 +50,7 @@ def status(directory):
 
 def computing(directory, processes, units=1):
     """Wait until some units are finished and another one is claimed."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     units_directory = directory / "out/units"
     while len(list(units_directory.glob("*.json"))) < units or not list(units_directory.glob("*.claim")):
         assert all(process.poll() is None for process in processes), [p.communicate() for p in processes]
@@ -100,6 +101,7 @@ def test_a_stopped_follower_ends_the_program(pair, tmp_path):
 
 
 def test_a_dead_leader_ends_the_follower(pair, tmp_path):
+    """By JAX itself, whose coordination service was in that process; it aborts and names nobody."""
     processes = pair(*LONG)
     computing(tmp_path, processes)
     processes[0].kill()
@@ -108,11 +110,37 @@ def test_a_dead_leader_ends_the_follower(pair, tmp_path):
     assert status(tmp_path)["pid"] == processes[0].pid  # the follower wrote nothing
 
 
+def test_a_stopped_leader_ends_the_follower(pair, tmp_path):
+    processes = pair(*LONG)
+    computing(tmp_path, processes)
+    processes[0].send_signal(signal.SIGSTOP)
+    (code,), (said,) = ended(processes[1:], 30)
+    assert code == 1, said
+    assert "process 0 of 2" in said
+    assert f"process {processes[0].pid}" in said
+    assert status(tmp_path)["pid"] == processes[0].pid  # the follower wrote nothing
+
+
+def test_an_error_of_the_leader_dismisses_the_follower(pair, tmp_path):
+    processes = pair(*LONG)
+    computing(tmp_path, processes)
+    shutil.rmtree(tmp_path / "out/units")
+    (tmp_path / "out/units").write_text("no directory any more")
+    end = time.monotonic() + 300
+    while processes[0].poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    codes, said = ended(processes, 10)
+    assert codes == [2, 2], said
+    assert "could not be written" in said[0]
+    assert "Traceback" not in "".join(said)
+
+
 def test_a_refusal_of_the_leader_dismisses_the_follower(pair, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/summary.json").write_text('{"identity": "of another configuration"}')
     processes = pair(*QUICK)
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while processes[0].poll() is None:
         assert time.monotonic() < end
         time.sleep(0.1)
