@@ -17,7 +17,8 @@ from experiments.running.output import Stream
 from tlx.train import Status
 
 STATUS_NAMES = {-1: "missing"} | {int(status): status.label for status in Status}
-PLAIN_SECONDS = 5.0  # between two progress lines where there is no terminal
+PLAIN_SECONDS = 5.0  # at least between two progress lines where there is no terminal
+PLAIN_SHARE = 0.1  # and this share of the time so far
 FINDINGS = 6  # lines of findings in the terminal; all of them are in the report
 FEW = 10  # instances below which a table says that they are few
 WORST = 5  # cells listed of each protocol
@@ -61,7 +62,7 @@ def header(study: str, directory: Path, every: Sequence[Any], todo: Sequence[Any
 class Progress:
     """A bar with time, rate and time left on a terminal, plain lines elsewhere; until a run is done, what it waits for.
 
-    A rate is shown from the first finished run on.
+    A rate is shown from the first finished run on. Plain lines come the more seldom the longer a job runs.
     """
 
     def __init__(self, title: str) -> None:
@@ -70,6 +71,7 @@ class Progress:
         self.said = self.begin
         self.bar: RichProgress | None = None
         self.task: Any = None
+        self.waiting = False
 
     def __enter__(self) -> "Progress":
         if _stdout.isatty():
@@ -90,13 +92,19 @@ class Progress:
         if self.bar is not None:
             self.bar.stop()
 
+    def wait(self, place: str) -> None:
+        """Say what is compiled while nothing else can be said: the programs of the first unit."""
+        if not self.waiting:
+            self.waiting = True
+            say(f"compiling for {place or 'the whole study'}; training begins when that is done", indent="  ")
+
     def update(self, done: int, total: int) -> None:
         """Show that `done` of `total` training runs are finished."""
         now = time.perf_counter()
         rate = done / max(now - self.begin, 1e-9)
         if self.bar is not None:
             self.bar.update(self.task, completed=done, total=total, rate=f"{rate:.3g} runs/s" if done else "compiling")
-        elif done and now - self.said > PLAIN_SECONDS:
+        elif done and now - self.said > max(PLAIN_SECONDS, PLAIN_SHARE * (now - self.begin)):
             self.said = now
             say(f"{self.title}: {done}/{total} runs, {rate:.3g} runs/s, {(total - done) / rate:.0f} s left")
 

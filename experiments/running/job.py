@@ -201,7 +201,9 @@ def _compute(request: Request, work: tuple[list[Unit], Units], status: Status) -
             status.progress(done, total)
 
         outcome = compute.compute_missing(
-            request.study, request.config, target, todo, report, request.every, stopping=stopping
+            *(request.study, request.config, target, todo, report, request.every),
+            stopping=stopping,
+            starting=bar.wait,
         )
     hosts.announce(hosts.DISMISSED)
     return outcome
