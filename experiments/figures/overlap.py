@@ -34,7 +34,7 @@ def scatter(data: xr.Dataset) -> Figure:
         Line2D([], [], ls="", marker="o", color=c, label=_name(n)) for c, n in zip(COLOURS, networks, strict=False)
     ]
     handles += [Line2D([], [], ls="", marker=m, color="0.4", label=n) for m, n in zip(MARKS, families, strict=False)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3 if _style.paper() else 5)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2 if _style.paper() else 4)
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,

@@ -48,8 +48,9 @@ def curves(data: xr.Dataset) -> Figure:
         figure,
         f"Mean-field pretraining, mean of {data.sizes['instance']} instances ({data.attrs['title']}); the first point "
         "is the start. Left: population loss on the source. Middle: cosine of the learned kernel with that of the "
-        "source teacher (full; the published claim is 1) and of the target teacher (dotted), one colour a difficulty. Right: share of the "
-        "target inside the learned features, by the cut-off of their eigenvalues. Compare Figure 3 of the paper.",
+        "source teacher (full; the published claim is 1) and of the target teacher (dotted), one colour a difficulty. "
+        "Right: share of the target inside the learned features, by the cut-off of their eigenvalues. Compare Figure 3 "
+        "of the paper.",
     )
 
 

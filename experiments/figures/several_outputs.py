@@ -38,5 +38,6 @@ def slices(data: xr.Dataset) -> Figure:
         "Excess risk of networks with several outputs against the samples per dimension. Points: trained networks, "
         f"mean and standard error of {data.sizes['instance']} instances ({data.attrs['title']}), by the angle between "
         "the output vectors of source and target. Lines: exact for linear transfer, a sum over singular values for "
-        "fine-tuning, which holds where the output vectors are shared; dashed: exact for training from scratch. Beyond the paper.",
+        "fine-tuning, which holds where the output vectors are shared; dashed: exact for training from scratch. "
+        "Beyond the paper.",
     )
