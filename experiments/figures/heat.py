@@ -74,6 +74,12 @@ def mesh(panel: Axes, x: np.ndarray, y: np.ndarray, field: np.ndarray, norm: Any
     return panel.pcolormesh(across, along, whole, norm=norm, cmap=_style.DIVERGING, rasterized=True)
 
 
+def gaps(x: np.ndarray, y: np.ndarray, log: bool = False) -> bool:
+    """Whether something between the cells is left grey."""
+    along = [extents(x), extents(y, log)]
+    return any(bool(np.any(low[1:] > high[:-1] + 1e-6 * (high[-1] - low[0]))) for low, high in along)
+
+
 def _ends(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All ends in order, and at which of the intervals between them the cells are."""
     room = 1e-6 * (high[-1] - low[0])

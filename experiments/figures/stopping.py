@@ -38,7 +38,8 @@ def diagram(data: xr.Dataset) -> Figure:
         Line2D([], [], ls="", marker="o", mfc="w", mec="k", label="trained networks break even"),
         Line2D([], [], color="k", lw=0.7, ls=":", label="60 degrees"),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    handles += [_heat.nothing_key()] if _heat.gaps(*at) else []
+    figure.legend(handles=handles, loc="outside lower center", ncols=2 if _style.paper() else 3)
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,
