@@ -44,6 +44,7 @@ class PhaseDiagram(LinearStudy):
     """
 
     Config = PhaseDiagramConfig
+    apart = tuple((name,) for name in ("ridge", "weight_decay", *PENALTY.values(), "time"))
 
     @property
     def figures(self) -> dict[str, Callable]:

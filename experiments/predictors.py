@@ -42,6 +42,7 @@ class Predictors(LinearStudy):
     """
 
     Config = PredictorsConfig
+    apart = (("linear_task", "instance"), ("relu_task", "relu_instance"), ("sample_theta", "repeat"))
 
     @property
     def figures(self) -> dict[str, Callable]:

@@ -47,7 +47,7 @@ def check(study: Study, config: Any, directory: Path) -> Request:
     bounds.check(config)
     start_jax(config)
     try:
-        bounds.check_size({name: len(values) for name, values in study.axes(config).items()})
+        bounds.check_size({name: len(values) for name, values in study.axes(config).items()}, study.apart)
         every = studies.units(study, config)
     except UserError:
         raise

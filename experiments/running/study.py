@@ -58,11 +58,13 @@ class Study:
         Config: the dataclass of everything that may be configured, with defaults.
         figures: name -> function(finished data set) -> matplotlib figure; a property where drawing has to be imported.
         runs_along: the dimensions along which every value is a training run of its own (for progress).
+        apart: groups of dimensions that never meet in one array: penalties tried one at a time, parts of a study.
         leaves: what the output directory gets, as --help says it.
     """
 
     Config: ClassVar[type]
     runs_along: ClassVar[tuple[str, ...]] = ("instance",)
+    apart: ClassVar[tuple[tuple[str, ...], ...]] = ()
     leaves: ClassVar[str] = (
         "report.html, results.nc, summary.json and the figures as PNG and PDF. The same\n"
         "command again computes what is missing and nothing else."
