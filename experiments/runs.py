@@ -48,7 +48,7 @@ def main(words: list[str] | None = None) -> int:
 def _line(run: Run, settings: dict[str, Any], root: Path) -> str:
     """One run in two lines of at most 80 columns, where its name allows it."""
     z = "-" if run.worst_z is None else f"{run.worst_z:.1f}"
-    about = ", ".join(f"{key}={value}" for key, value in settings.items()) or "as the others, or alone"
+    about = ", ".join(f"{key}={value}" for key, value in settings.items()) or "as it is by default, or as the others"
     about = about if len(about) <= CELL else f"{about[: CELL - 3]}..."
     old = f", tlx {run.version}" if run.version and run.version != _version() else ""
     facts = (
