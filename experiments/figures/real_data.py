@@ -115,7 +115,8 @@ def _below(panel: Axes, columns: int) -> None:
 
 
 def _words(panel: Axes, data: xr.Dataset) -> None:
-    one = data.isel(words_features=-1, words_raters=-1)
+    known = data.words_mean.notnull().sum([dim for dim in data.words_mean.dims if dim != "words_features"])
+    one = data.isel(words_features=int(np.argmax(known.values)), words_raters=-1)  # the width with most cells: n > k
     _lines(panel, one, "words", "words_samples", "words_protocol")
     panel.set_ylabel("error over the ratings' noise")
     panel.set_title(f"valence of words, {int(one.words_features)} features, {int(one.words_raters)} ratings a label")
@@ -129,13 +130,15 @@ def _form(panel: Axes, data: xr.Dataset) -> None:
         one, colour = data.isel(form_features=i), shades[i]
         style = {"fmt": "os^D"[i % 4], "color": colour, "label": f"k = {width}, measured"}
         panel.errorbar(one.words_ratio, one.form_mean, one.form_standard_error, **style)
-        panel.plot(one.words_ratio, one.form_elliptical, "-", color=colour, label="with the features' lengths")
-        panel.plot(one.words_ratio, one.form_gaussian, ":", color=colour, label="Gaussian features")
+        panel.plot(one.words_ratio, one.form_elliptical, "-", color=colour)
+        panel.plot(one.words_ratio, one.form_gaussian, ":", color=colour)
+    for line, name in (("-", "form with the features' lengths"), (":", "form for Gaussian features")):
+        panel.plot([], [], line, color="0.3", label=name)
     panel.set(
         xscale="log", yscale="log", xlabel="rows per feature, n / k", ylabel="excess error of the probe / least error"
     )
     _plain(panel, data.words_ratio.values)
-    _below(panel, data.sizes["form_features"])
+    _below(panel, 2)
     panel.set_title("the k-feature form")
 
 

@@ -96,7 +96,8 @@ class Progress:
         """Say what is compiled while nothing else can be said: the programs of the first unit."""
         if not self.waiting:
             self.waiting = True
-            say(f"compiling for {place or 'the whole study'}; training begins when that is done", indent="  ")
+            short = textwrap.shorten(place, 33, placeholder=" ...") or "the whole study"
+            say(f"compiling for {short}; training begins when that is done")
 
     def update(self, done: int, total: int) -> None:
         """Show that `done` of `total` training runs are finished."""
