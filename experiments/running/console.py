@@ -125,13 +125,16 @@ def small_sample(z: np.ndarray, instances: int) -> np.ndarray:
 def facts(verdict: Any) -> dict[str, Any]:
     """The distance from theory of one protocol, as numbers; z for the number of instances (see `small_sample`)."""
     z = small_sample(np.asarray(verdict.z, float), verdict.instances)
+    law = np.full(z.shape, np.nan) if verdict.exact is None else np.where(np.isfinite(z), verdict.exact, np.nan)
+    z = np.where(np.isfinite(law), law, z)
     size = np.abs(z)
     compared = np.isfinite(size)
     if not compared.any():
         return {"cells": 0, "instances": verdict.instances}
     order = np.argsort(np.where(compared, -size, np.inf), axis=None)[: min(WORST, int(compared.sum()))]
     cells = [tuple(int(i) for i in np.unravel_index(flat, z.shape)) for flat in order]
-    few = f"few instances: by Student's t, {verdict.instances - 1} degrees of freedom"
+    by = "chi-squared: the law of its risk is known" if np.isfinite(law).any() else "Student's t"
+    few = f"few instances: by {by}"
     return {
         "cells": int(compared.sum()),
         "instances": verdict.instances,
@@ -182,7 +185,8 @@ def closing(
     for name, f in compared.items():
         say(f"worst of {name}: {f['worst_cell']}")
     if any(f.get("remark") for f in compared.values()):
-        say("few instances: z by Student's t; results.nc has it in standard errors")
+        say("few instances: z by Student's t, or by the law of the risk where it is known;")
+        say("results.nc has it in standard errors")
     counts = {name: count(codes) for name, codes in statuses.items()}
     names = [name for name in STATUS_NAMES.values() if any(name in one for one in counts.values())]
     lanes = [(protocol, *(str(one.get(name, 0)) for name in names)) for protocol, one in counts.items()]

@@ -43,12 +43,14 @@ class Verdict:
         z: (measured mean - theory) / standard error, any shape; NaN where there is nothing to compare.
         cell: names the cell at an index of z.
         instances: fewest usable instances in a compared cell.
+        exact: normal deviates of the cells whose law is known, of the shape of z; NaN elsewhere. None: of no cell.
     """
 
     method: str
     z: np.ndarray
     cell: Callable[[tuple[int, ...]], str]
     instances: int
+    exact: np.ndarray | None = None
 
 
 class Study:
