@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from experiments.running import catalogue, console, page, report, store
+from experiments.running import catalogue, console, help, page, report, store
 from experiments.running.catalogue import Run
 
 CELL = 60  # most characters of the settings shown in the terminal
@@ -17,7 +17,7 @@ CELL = 60  # most characters of the settings shown in the terminal
 
 def main(words: list[str] | None = None) -> int:
     """List the runs; the exit code is 0, and 2 for a folder that is not there or a condition that is none."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=help.Paragraphs)
     parser.add_argument("words", nargs="*", metavar="DIR or KEY=VALUE", help="a folder (outputs) and conditions")
     parser.add_argument("--report", action="store_true", help="make the report.html of every listed run again")
     parser.add_argument("--no-page", action="store_true", help="write no index.html")
