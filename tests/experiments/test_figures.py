@@ -115,7 +115,7 @@ def test_a_pole_does_not_bleach_the_scale():
 
 EVERY = [(small.owner(path), path.stem) for path in small.PRESETS]
 EVERY += [(study, None) for study in small.SMALL if study not in {owner for owner, _ in EVERY}]
-OPEN = ("predictors", "real_data")  # not readable in every check yet
+OPEN = ("real_data",)  # synthetic.py has no arrays of its units: looked at by eye after real runs, not checked here
 FIRST = dict(reversed(EVERY))
 
 
