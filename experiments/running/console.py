@@ -96,7 +96,7 @@ class Progress:
         """Say what is compiled while nothing else can be said: the programs of the first unit."""
         if not self.waiting:
             self.waiting = True
-            short = textwrap.shorten(place, 33, placeholder=" ...") or "the whole study"
+            short = textwrap.shorten(place, 31, placeholder=" ...") or "the whole study"
             say(f"compiling for {short}; training begins when that is done")
 
     def update(self, done: int, total: int) -> None:
