@@ -57,7 +57,7 @@ plot_rcparams = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "svg.fonttype": "path",
-    "axes.prop_cycle": matplotlib.cycler(color=["#0072b2", "#c8500a", "#55585e", "#009e73", "#cc79a7"]),
+    "axes.prop_cycle": matplotlib.cycler(color=["#d55e00", "#0068b5", "#2b2b2b", "#12a37c", "#d186b8"]),
     "savefig.bbox": "tight",
 }
 plot_apply_rcparams = True

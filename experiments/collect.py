@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from experiments.running import api, console, results
+from experiments.running import api, console, help, results
 from experiments.running import study as studies
 from experiments.running.compose import slug
 from experiments.running.compute import Outcome
@@ -152,7 +152,7 @@ def _write_stacked(
 
 def main(own: Sequence[Study] = ()) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=help.Paragraphs)
     parser.add_argument(
         "directories", nargs="+", type=Path, metavar="DIR", help="output directories, or one above them"
     )

@@ -41,6 +41,7 @@ class Comparison(Study):
     """
 
     Config = ComparisonConfig
+    apart = PhaseDiagram.apart
 
     @property
     def figures(self) -> dict[str, Callable]:

@@ -128,7 +128,7 @@ def render(entries: list[dict[str, Any]], total: str) -> str:
 
 def main() -> None:
     """Run the presets and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=_help.Paragraphs)
     parser.add_argument("presets", nargs="*", default=list(HEADINGS))
     parser.add_argument("--output", type=Path, default=Path("outputs/paper"), help="or hydra.run.dir=DIR")
     arguments = parser.parse_args([word.replace("hydra.run.dir=", "--output=", 1) for word in sys.argv[1:]])

@@ -4,13 +4,13 @@ python -m experiments.phase_diagram [overrides]      (--help explains them; -m s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import numpy as np
 import xarray as xr
 
-from experiments.linear import explorer
+from experiments.linear import explorer, law
 from experiments.linear import over_time as _over_time
 from experiments.linear import setting as _linear
 from experiments.linear import theory as _theory
@@ -20,7 +20,7 @@ from experiments.running import estimates as _estimates
 from experiments.running import grid as _grid
 from experiments.running.app import main
 from experiments.running.store import Arrays
-from experiments.running.study import Place, Progress
+from experiments.running.study import Place, Progress, Verdict
 from tlx import stats
 from tlx.linear import lanes
 from tlx.linear.reports import ScratchReport, TransferReport
@@ -44,6 +44,7 @@ class PhaseDiagram(LinearStudy):
     """
 
     Config = PhaseDiagramConfig
+    apart = tuple((name,) for name in ("ridge", "weight_decay", *PENALTY.values(), "time"))
 
     @property
     def figures(self) -> dict[str, Callable]:
@@ -104,6 +105,7 @@ class PhaseDiagram(LinearStudy):
         by_ridge = stats.estimate(data.risk_by_ridge.values, probe)
         _estimates.put(data, data.risk_by_ridge.dims[:-1], "risk_by_ridge", by_ridge)
         data = add_theory(self.setting(config), data, _theory.Draws(config.seed, config.ensemble.num_instances))
+        data["linear_transfer_exact_z"] = (("theta", "sample_ratio"), law.deviates(self.setting(config), data))
         data.attrs["title"] = _linear.title(config)
         data.attrs["notes"] = "\n".join(notes(data))
         return data
@@ -112,6 +114,12 @@ class PhaseDiagram(LinearStudy):
         """Points for the explorer page, whose theory is that of isotropic inputs."""
         setting = self.setting(config)
         return {"explorer.json": explorer.points(setting, data)} if setting.isotropic else {}
+
+    def verdicts(self, data: xr.Dataset) -> list[Verdict]:
+        """As of every linear study; linear transfer by the exact law of its risk where that is known."""
+        known = data.linear_transfer_exact_z.transpose("theta", "sample_ratio").values
+        found = super().verdicts(data)
+        return [replace(one, exact=known) if one.method == "linear_transfer" else one for one in found]
 
     def statuses(self, data: xr.Dataset) -> dict[str, np.ndarray]:
         """Status codes of the training runs of each protocol (linear transfer: of its pretraining)."""

@@ -42,6 +42,7 @@ class Predictors(LinearStudy):
     """
 
     Config = PredictorsConfig
+    apart = (("linear_task", "instance"), ("relu_task", "relu_instance"), ("sample_theta", "repeat"))
 
     @property
     def figures(self) -> dict[str, Callable]:
@@ -133,7 +134,7 @@ class Predictors(LinearStudy):
                 np.full((sizes["sample_theta"], sizes["repeat"]), np.nan),
             )
         data = _findings.complete(config, data.assign_coords(measure=list(MEASURES)))
-        data.attrs["title"] = f"{_linear.title(config)}   ({config.ensemble.num_instances} instances a task)"
+        data.attrs["title"] = f"{_linear.title(config)}, {config.ensemble.num_instances} instances a task"
         data.attrs["dim"] = config.task.dim
         data.attrs["relu_title"] = f"{_nonlinear.title(config.relu)}, {config.relu.num_instances} instances a task"
         failed = _nonlinear.status_notes({name: codes for name, codes in self.statuses(data).items() if name != PROBE})

@@ -38,6 +38,7 @@ class RealData(Study):
     """
 
     Config = RealDataConfig
+    apart = tuple(OWN.values())
 
     @property
     def figures(self) -> dict[str, Callable]:

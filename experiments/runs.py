@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from experiments.running import catalogue, console, page, report, store
+from experiments.running import catalogue, console, help, page, report, store
 from experiments.running.catalogue import Run
 
 CELL = 60  # most characters of the settings shown in the terminal
@@ -17,7 +17,7 @@ CELL = 60  # most characters of the settings shown in the terminal
 
 def main(words: list[str] | None = None) -> int:
     """List the runs; the exit code is 0, and 2 for a folder that is not there or a condition that is none."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=help.Paragraphs)
     parser.add_argument("words", nargs="*", metavar="DIR or KEY=VALUE", help="a folder (outputs) and conditions")
     parser.add_argument("--report", action="store_true", help="make the report.html of every listed run again")
     parser.add_argument("--no-page", action="store_true", help="write no index.html")
@@ -48,7 +48,7 @@ def main(words: list[str] | None = None) -> int:
 def _line(run: Run, settings: dict[str, Any], root: Path) -> str:
     """One run in two lines of at most 80 columns, where its name allows it."""
     z = "-" if run.worst_z is None else f"{run.worst_z:.1f}"
-    about = ", ".join(f"{key}={value}" for key, value in settings.items()) or "as the others, or alone"
+    about = ", ".join(f"{key}={value}" for key, value in settings.items()) or "as it is by default, or as the others"
     about = about if len(about) <= CELL else f"{about[: CELL - 3]}..."
     old = f", tlx {run.version}" if run.version and run.version != _version() else ""
     facts = (

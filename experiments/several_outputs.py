@@ -185,6 +185,7 @@ def forms(setting: OutputsSetting, turn: float, ratios: np.ndarray) -> np.ndarra
         angles, ratios, noise, target_values=values, source_values=np.asarray(setting.source_values),
         depth=setting.depth,
     )  # fmt: skip
+    summed = np.where(ratios > 1, scratch, summed)  # there both end at least squares, whose mean is known at every d
     return np.stack([np.asarray(row, float) for row in (scratch, probe, summed)])
 
 

@@ -14,7 +14,7 @@ from tlx import theory
 ratio = jnp.linspace(0.1, 1.9, 37)
 names = {"scratch": "scratch", "fine_tuning": "fine-tuning"}
 figure, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
-for (protocol, name), colour in zip(names.items(), ("#55585e", "#c8500a"), strict=True):
+for (protocol, name), colour in zip(names.items(), ("#2b2b2b", "#0068b5"), strict=True):
     _, best = theory.best_stopping(protocol, 0.9, ratio, 0.5, init_scale=0.01)
     axis.plot(ratio, best, color=colour, label=f"{name}, stopped at its best")
     axis.plot(ratio, theory.method_risk(protocol, 0.9, ratio, 0.5), ":", color=colour, label=f"{name}, to the end")

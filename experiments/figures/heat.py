@@ -46,7 +46,10 @@ def bar(figure: Figure, image: Any, panels: Any, label: str) -> None:
 
 
 def extents(centres: np.ndarray, log: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends of cells that reach half way to the nearer neighbour: a gap in a grid stays one."""
+    """Lower and upper ends of cells that reach half way to the nearer neighbour: a gap in a grid stays one.
+
+    Where steps only grow a little (20, 40, 80, 200), nothing was left out, and neighbours touch.
+    """
     at = np.log(centres) if log else np.asarray(centres, float)
     if at.size == 1:
         half = np.array([0.2 if log else 0.1 * max(abs(at[0]), 0.5)])
@@ -54,6 +57,10 @@ def extents(centres: np.ndarray, log: bool = False) -> tuple[np.ndarray, np.ndar
         gap = np.diff(at)
         half = np.minimum(np.append(gap[:1], gap), np.append(gap, gap[-1:])) / 2
     low, high = at - half, at + half
+    between = low[1:] - high[:-1]
+    touch = between < 0.5 * (half[1:] + half[:-1])
+    middle = (low[1:] + high[:-1]) / 2
+    low[1:], high[:-1] = np.where(touch, middle, low[1:]), np.where(touch, middle, high[:-1])
     return (np.exp(low), np.exp(high)) if log else (low, high)
 
 
@@ -65,6 +72,12 @@ def mesh(panel: Axes, x: np.ndarray, y: np.ndarray, field: np.ndarray, norm: Any
     whole[np.ix_(rows, columns)] = np.where(np.isinf(field), np.sign(field) * 1e9, field).T
     panel.set_facecolor(_style.NOTHING)
     return panel.pcolormesh(across, along, whole, norm=norm, cmap=_style.DIVERGING, rasterized=True)
+
+
+def gaps(x: np.ndarray, y: np.ndarray, log: bool = False) -> bool:
+    """Whether something between the cells is left grey."""
+    along = [extents(x), extents(y, log)]
+    return any(bool(np.any(low[1:] > high[:-1] + 1e-6 * (high[-1] - low[0]))) for low, high in along)
 
 
 def _ends(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

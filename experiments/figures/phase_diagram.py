@@ -66,8 +66,7 @@ def _measured(panel: Axes, data: xr.Dataset, method: str, norm: Any) -> set[str]
 
 
 def _keys(marks: set[str], data: xr.Dataset) -> list[Any]:
-    low, high = _heat.extents(data.sample_ratio.values)
-    gaps = bool(np.any(low[1:] > high[:-1] + 1e-6)) or bool(data.transferability.isnull().any())
+    gaps = _heat.gaps(data.theta.values, data.sample_ratio.values) or bool(data.transferability.isnull().any())
     known = {
         "beyond": _heat.beyond_key(),
         "short": _heat.hatch_key(SHORT, "steps ran out"),

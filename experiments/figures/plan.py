@@ -14,13 +14,14 @@ from experiments.running import page as _page
 
 OTHERS = {
     "ridge_scratch": "#8c8c8c",
-    "ridge_probe": "#dd8452",
-    "l2_sp": "#8172b3",
-    "source_ridge": "#55a868",
+    "ridge_probe": _style.look("ridge_transfer").colour,
+    "l2_sp": _style.look("l2sp").colour,
+    "source_ridge": _style.look("source_ridge").colour,
     "null": "#bbbbbb",
-    "source_as_is": "#937860",
+    "source_as_is": "#7a5c3e",
 }
 COLOURS = {**{name: _style.look(name).colour for name in ("scratch", "linear_transfer", "fine_tuning")}, **OTHERS}
+DASHES = dict(zip(OTHERS, ["--", (0, (5, 1)), "-.", (0, (1, 1)), (0, (4, 4)), (0, (6, 2, 1, 2, 1, 2))], strict=True))
 NAMES = {
     "scratch": "linear regression (scratch)",
     "linear_transfer": "probe",
@@ -38,7 +39,7 @@ VERDICTS = {"broken": "bad", "unseen": "soft", "holds": "good"}
 @_style.styled
 def page(plan: Any, name: str) -> Figure:
     """Predicted risk against the number of rows, and at the planned number with its interval, method by method."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5.4), width_ratios=(1.35, 1), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 6.2), width_ratios=(1.35, 1), layout="constrained")
     _curves(left, plan)
     _planned(right, plan)
     found = plan.recommendation
@@ -47,8 +48,8 @@ def page(plan: Any, name: str) -> Figure:
     figure.suptitle(f"{name[:60]}: {said} ({100 * plan.confidence:.0f} %, by {basis})")
     return _style.caption(
         figure,
-        f"Predicted excess risk of each method against the number of labelled rows (left; bands: intervals), and at "
-        f"the {plan.num_samples:,} rows asked about (right), for {name}.",
+        f"Predicted excess risk of each method against the number of labelled rows (left; bands: intervals; dotted: "
+        f"the {plan.num_samples:,} rows asked about), and at that number (right; cross: ruled out), for {name}.",
     )
 
 
@@ -59,16 +60,17 @@ def _curves(panel: Axes, plan: Any) -> None:
         if not np.isfinite(value).any():
             continue
         main = method in plan.risks
-        line = {"lw": 2.2} if main else {"lw": 1.2, "ls": "--"}
+        line = {"lw": 2.2} if main else {"lw": 1.4, "ls": DASHES[method]}
         panel.plot(plan.sample_sizes, value, color=COLOURS[method], label=NAMES[method], **line)
         if main:
             high = np.where(np.isfinite(curve.high), curve.high, 1e12)
             panel.fill_between(plan.sample_sizes, curve.low, high, color=COLOURS[method], alpha=0.15, lw=0)
         tops.append(max(float(np.nanmedian(value)), 1e-12))
     panel.axvline(plan.num_samples, color="k", ls=":", lw=1.2)
-    limits = max(0.3 * min(tops), 1e-4 * max(tops)), 8 * max(tops)
+    asked = [value for value, *_ in plan.planned_risks.values() if np.isfinite(value) and value > 0]
+    limits = max(0.3 * min([*tops, *asked]), 1e-5 * max(tops)), 4 * max(tops)
     panel.set(xscale="log", yscale="log", xlabel="labelled target rows n", ylabel="predicted excess risk", ylim=limits)
-    panel.legend(fontsize=8.5, ncols=2)
+    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3)
 
 
 def _planned(panel: Axes, plan: Any) -> None:
@@ -83,11 +85,11 @@ def _planned(panel: Axes, plan: Any) -> None:
         )
         panel.plot([max(value, start)], [at], "x" if out else "o", color=COLOURS[method], ms=8)
         share = "ruled out" if out else f"{100 * plan.support.get(method, plan.overall[method]):.0f} %"
-        panel.text(edge, at, share, va="center", ha="right", fontsize=9)
+        panel.text(0.8 * edge, at, share, va="center", ha="right")
     panel.set_yticks(range(len(rows)), [NAMES[row[0]] for row in rows])
     panel.invert_yaxis()
     panel.set(xscale="log", xlim=(start, edge), xlabel=f"predicted excess risk at n = {plan.num_samples:,}")
-    panel.set_title("right: how often best or as good as the best", fontsize=10)
+    panel.set_title("at the right: how often best, or as good as the best")
 
 
 def report(plan: Any, name: str, remarks: tuple[str, ...], command: str, picture: Path) -> str:

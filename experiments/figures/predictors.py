@@ -127,7 +127,9 @@ def _samples(panel: Axes, data: xr.Dataset) -> None:
     theta, values = data.sample_theta.values, data.sample_distance.values
     mean, error = data.sample_distance_mean.values, np.nan_to_num(data.sample_distance_standard_error.values)
     style = {"fmt": "o-", "ms": 5, "capsize": 2, "color": TRANSPORT}
-    panel.errorbar(theta, mean, error, label=_style.typeset(f"$W_1$ between samples, {data.attrs['samples']}"), **style)
+    panel.errorbar(
+        theta, mean, error, label=_style.typeset(f"$W_1$ between samples ($\\ell_1$), {data.attrs['samples']}"), **style
+    )
     fine = np.linspace(0.02, np.pi, 200)
     bound = np.sqrt(2 / np.pi) * 2 * np.sin(fine / 2)
     panel.plot(fine, bound, "--", color=TRANSPORT, label="$W_1$ between the laws (upper bound)")

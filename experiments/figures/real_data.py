@@ -7,18 +7,17 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from experiments.figures import style as _style
 
-COLOURS = {
-    **{str(name): look.colour for name, look in _style.LOOKS.items()},
-    "ridge_scratch": "#8c8c8c",
-    "ridge_probe": "#dd8452",
-    "source_ridge": "#55a868",
-    "null": "#bbbbbb",
-    "probe": "#c44e52",
+LOOKS = {  # colour and marker
+    **{str(name): (look.colour, look.marker) for name, look in _style.LOOKS.items()},
+    "ridge_scratch": ("#8c8c8c", "p"),
+    "ridge_probe": ("#edb120", "v"),
+    "null": ("#bbbbbb", "_"),
 }
+LOOKS["probe"] = LOOKS["linear_transfer"]
 NAMES = {
     **{str(name): look.label for name, look in _style.LOOKS.items()},
     "ridge_scratch": "ridge regression",
@@ -46,16 +45,18 @@ def advice(data: xr.Dataset) -> Figure:
             width = count / max(card["asked"], 1)
             panel.barh(at, width, left=left, color=colour, label=label if at == 0 else None)
             if width > 0.04:
-                panel.text(left + width / 2, at, str(count), ha="center", va="center", fontsize="small")
+                ink = "w" if colour in (SHARES[0][2], _OTHERS[1][1]) else "k"
+                panel.text(left + width / 2, at, str(count), ha="center", va="center", color=ink)
             left += width
     panel.set_yticks(range(len(cards)), [textwrap.fill(name, 26) for name in cards])
     panel.invert_yaxis()
-    panel.set(xlim=(0, 1), xlabel="share of the pilots")
-    _style.legend(figure, panel, ncols=3)
+    panel.set(xlim=(0, 1), xlabel="share of the pilots", title="what the planner advised, against what training showed")
+    figure.legend(loc="outside lower center", ncols=3)
     return _style.caption(
         figure,
         "What the planner said of pilots of real data, and how it turned out against really trained methods: "
-        "numbers of pilots; grey: it said that it cannot tell.",
+        "numbers of pilots, a bar for each kind of data; grey: it said that it cannot tell. The best is that of the "
+        "mean error over a cell. Beyond the paper.",
     )
 
 
@@ -78,27 +79,47 @@ def errors(data: xr.Dataset) -> Figure:
         panel.remove()
     for panel, draw in zip(panels.ravel(), drawn, strict=False):
         draw(panel, data)
-        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return _style.caption(
         figure,
-        "Measured errors on real data, means and standard errors over pilots; lines over n / k: the form of a "
-        "probe's error with k features, for Gaussian features (dotted) and with the lengths of the features (solid).",
+        "Errors measured on real data against the number of labelled rows, means and standard errors over "
+        f"{data.sizes['instance']} pilots a cell.",
+        "Second panel: excess error of a probe on k features; lines: its form for Gaussian features (dotted) and with "
+        "the lengths of the features (solid)."
+        if "form_mean" in data
+        else "",
+        "Beyond the paper.",
     )
 
 
 def _lines(panel: Axes, part: xr.Dataset, name: str, axis: str, protocol: str) -> None:
     for method in part[protocol].values:
         one = part.sel({protocol: method})
-        colour = COLOURS[str(method)]
+        colour, mark = LOOKS[str(method)]
         mean, error = one[f"{name}_mean"], one[f"{name}_standard_error"]
-        panel.errorbar(part[axis], mean, error, fmt="o-", ms=4, lw=1.4, color=colour, label=NAMES.get(method, method))
-    panel.set(xscale="log", yscale="log", xlabel="labelled rows n")
-    panel.set_xticks(part[axis].values, [str(n) for n in part[axis].values])
+        style = {"fmt": f"{mark}-", "ms": 5, "lw": 1.4, "color": colour, "label": NAMES.get(method, method)}
+        panel.errorbar(part[axis], mean, error, **style)
+    panel.set(xscale="log", yscale="log", xlabel="labelled rows $n$")
+    _plain(panel, part[axis].values)
+    _below(panel, 3)
+
+
+def _plain(panel: Axes, places: np.ndarray) -> None:
+    """Both log axes with plain numbers: the places along x, and 1, 2, 5 of every decade along y."""
+    panel.set_xticks(places, [f"{place:g}" for place in places])
     panel.xaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_major_formatter("{x:g}")
+    panel.yaxis.set_minor_locator(NullLocator())
+
+
+def _below(panel: Axes, columns: int) -> None:
+    """The panel's own keys, off its data."""
+    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns, columnspacing=1.0)
 
 
 def _words(panel: Axes, data: xr.Dataset) -> None:
-    one = data.isel(words_features=-1, words_raters=-1)
+    known = data.words_mean.notnull().sum([dim for dim in data.words_mean.dims if dim != "words_features"])
+    one = data.isel(words_features=int(np.argmax(known.values)), words_raters=-1)  # the width with most cells: n > k
     _lines(panel, one, "words", "words_samples", "words_protocol")
     panel.set_ylabel("error over the ratings' noise")
     panel.set_title(f"valence of words, {int(one.words_features)} features, {int(one.words_raters)} ratings a label")
@@ -107,34 +128,38 @@ def _words(panel: Axes, data: xr.Dataset) -> None:
 
 
 def _form(panel: Axes, data: xr.Dataset) -> None:
+    shades = _style.shades(data.sizes["form_features"] + 1)
     for i, width in enumerate(data.form_features.values):
-        one, colour = data.isel(form_features=i), f"C{i}"
-        style = {"fmt": "o", "color": colour, "label": f"k = {width}, measured"}
+        one, colour = data.isel(form_features=i), shades[i]
+        style = {"fmt": "os^D"[i % 4], "color": colour, "label": f"k = {width}, measured"}
         panel.errorbar(one.words_ratio, one.form_mean, one.form_standard_error, **style)
-        panel.plot(one.words_ratio, one.form_elliptical, "-", color=colour, label="with the features' lengths")
-        panel.plot(one.words_ratio, one.form_gaussian, ":", color=colour, label="Gaussian features")
+        panel.plot(one.words_ratio, one.form_elliptical, "-", color=colour)
+        panel.plot(one.words_ratio, one.form_gaussian, ":", color=colour)
+    for line, name in (("-", "form with the features' lengths"), (":", "form for Gaussian features")):
+        panel.plot([], [], line, color="0.3", label=name)
     panel.set(
         xscale="log", yscale="log", xlabel="rows per feature, n / k", ylabel="excess error of the probe / least error"
     )
-    panel.set_xticks(data.words_ratio.values, [f"{r:g}" for r in data.words_ratio.values])
-    panel.xaxis.set_minor_locator(NullLocator())
+    _plain(panel, data.words_ratio.values)
+    _below(panel, 2)
     panel.set_title("the k-feature form")
 
 
 def _elements(panel: Axes, data: xr.Dataset) -> None:
     one = data.isel(element_samples=-1)
+    shades = _style.shades(data.sizes["element_property"] + 1)
     order = np.argsort(one.element_mean.isel(element_property=0).values)
     for i, name in enumerate(data.element_property.values):
         part = one.isel(element_property=i, representation=order)
-        places = np.arange(len(order)) + 0.15 * (2 * i - 1)
-        panel.errorbar(
-            part.element_mean, places, xerr=part.element_standard_error, fmt="o", color=f"C{i}", label=f"{name}"
-        )
+        places, colour = np.arange(len(order)) + 0.15 * (2 * i - 1), shades[i]
+        style = {"fmt": "os"[i % 2], "color": colour, "label": str(name).replace("_", " ")}
+        panel.errorbar(part.element_mean, places, xerr=part.element_standard_error, **style)
         score = part.element_score.isel(element_score_name=0).mean("instance")
-        panel.plot(score, places, "x", color=f"C{i}", label=f"{name}, leave-one-out on the pilot")
+        panel.plot(score, places, "x", color=colour, label=f"{style['label']}, leave-one-out on the pilot")
     panel.set_yticks(range(len(order)), one.representation.values[order])
     panel.invert_yaxis()
-    panel.set(xlabel="error / variance", title=f"elements, n = {int(one.element_samples)}")
+    panel.set(xlabel="error / variance", title=f"elements, $n$ = {int(one.element_samples)}")
+    _below(panel, 1)
 
 
 def _digits(panel: Axes, data: xr.Dataset) -> None:

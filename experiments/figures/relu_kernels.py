@@ -1,5 +1,7 @@
 """Learned kernel, loss and overlap over pretraining."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
@@ -7,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from experiments.figures import style as _style
+from experiments.figures.relu_phase_diagram import AXIS
 
 FLOOR = 1e-7  # of the relative loss, in float32
 
@@ -31,23 +34,26 @@ def curves(data: xr.Dataset) -> Figure:
     for colour, cutoff in zip(cutoffs, data.cutoff.values, strict=True):
         row[2].plot(steps, data.isel(amount=middle).sel(cutoff=cutoff).overlap_mean, color=colour)
     row[2].set_ylabel(r"$\|P f_t\|^2 / \|f_t\|^2$")
-    row[2].set_title(f"overlap with the target, amount {data.amount.values[middle]:.3g}")
+    row[2].set_title(f"overlap with the target, {AXIS[data.attrs['family']]} = {data.amount.values[middle]:.3g}")
     for panel in row:
         panel.set(xscale="log", xlabel="pretraining step")
-    handles = [
-        Line2D([], [], color=c, label=f"amount {a:.3g}") for c, a in zip(shades, data.amount.values, strict=True)
-    ]
-    handles += [Line2D([], [], color="k", ls=s, label=f"with the {n}'s kernel")
-                for s, n in (("-", "source teacher"), (":", "target teacher"))]  # fmt: skip
-    handles += [
-        Line2D([], [], color=c, label=f"cut-off {x:g}") for c, x in zip(cutoffs, data.cutoff.values, strict=True)
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3 if _style.paper() else 5)
+    name = AXIS[data.attrs["family"]].split()[-1]  # its symbol
+    amounts = [_line(c, f"{name} = {a:.3g}") for c, a in zip(shades, data.amount.values, strict=True)]
+    teachers = [_line("k", f"with the {who} teacher's", style) for style, who in (("-", "source"), (":", "target"))]
+    below = [_line(c, f"cut-off {x:g}") for c, x in zip(cutoffs, data.cutoff.values, strict=True)]
+    for panel, handles, columns in zip(row, (amounts, teachers, below), (2, 1, 2), strict=True):
+        panel.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns)
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,
         f"Mean-field pretraining, mean of {data.sizes['instance']} instances ({data.attrs['title']}); the first point "
         "is the start. Left: population loss on the source. Middle: cosine of the learned kernel with that of the "
-        "source teacher (full; the published claim is 1) and of the target teacher (dotted). Right: share of the "
-        "target inside the learned features, by the cut-off of their eigenvalues. Compare Figure 3 of the paper.",
+        "source teacher (full; the published claim is 1) and of the target teacher (dotted), one colour a difficulty. "
+        "Right: share of the target inside the learned features, by the cut-off of their eigenvalues. Compare Figure 3 "
+        "of the paper.",
     )
+
+
+def _line(colour: Any, label: str, style: str = "-") -> Line2D:
+    """A key of a legend."""
+    return Line2D([], [], color=colour, ls=style, label=label)

@@ -48,6 +48,7 @@ def diagram(data: xr.Dataset) -> Figure:
         _heat.boundary_key(r"scratch fit = floor $\|P_\perp f_t\|^2$"),
         _heat.boundary_key("scratch fit = floor + variance", "--"),
         *([_heat.beyond_key()] if beyond else []),
+        *([_heat.nothing_key()] if _heat.gaps(amount, sizes, log=True) else []),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=1 if _style.paper() else 3)
     _style.heading(figure, _settings(data))

@@ -37,8 +37,9 @@ def diagram(data: xr.Dataset) -> Figure:
         _heat.boundary_key("$T = 0$ at the end of training", "--"),
         Line2D([], [], ls="", marker="o", mfc="w", mec="k", label="trained networks break even"),
         Line2D([], [], color="k", lw=0.7, ls=":", label="60 degrees"),
+        *([_heat.nothing_key()] if _heat.gaps(*at) else []),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2 if _style.paper() else 3)
     _style.heading(figure, data.attrs["title"])
     return _style.caption(
         figure,

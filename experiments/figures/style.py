@@ -113,7 +113,8 @@ def heading(figure: Figure, text: str) -> None:
     """The settings above a talk's figure; a paper has them in the caption."""
     if not paper():
         letters = max(20, int(figure.get_figwidth() * 72 / (0.52 * FONT[_style.get()])))  # that fit the width
-        figure.suptitle("\n".join(typeset(line) for line in textwrap.wrap(text, letters)))
+        lines = [line for part in text.split("\n") for line in textwrap.wrap(part, letters)]
+        figure.suptitle("\n".join(map(typeset, lines)))
 
 
 def caption(figure: Figure, *sentences: str) -> Figure:

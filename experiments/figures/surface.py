@@ -33,10 +33,12 @@ def surfaces(data: xr.Dataset) -> Figure:
         panel.plot_surface(
             angle, ratio, height, facecolors=colours, rcount=60, ccount=80, alpha=0.75, zorder=1, lw=0, shade=False
         )
+        panel.plot_wireframe(angle, ratio, height, rcount=12, ccount=12, color="0.5", lw=0.4, zorder=1.5)
         measured = data.transferability.sel(protocol=method).values
         inside = np.abs(measured) <= CEILING
         panel.scatter(at_angle[inside], at_ratio[inside], measured[inside], s=5, c="k", depthshade=False, zorder=2)
         panel.set(xlabel=r"overlap angle $\theta$", ylabel="$n/d$", zlabel="$T$", zlim=(-CEILING, CEILING))
+        panel.xaxis.labelpad = 8
         panel.set_title(_style.look(method).label, y=0.98)
         _style.pi_ticks(panel.xaxis, float(data.theta.max()))
         for axis in (panel.yaxis, panel.zaxis):

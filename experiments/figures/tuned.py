@@ -22,15 +22,17 @@ def slices(data: xr.Dataset) -> Figure:
     for j, ratio in enumerate(data.sample_ratio.values):
         one = data.isel(sample_ratio=j)
         scratch = one.theory_tuned_curve.sel(protocol="scratch")
-        for name in map(str, data.protocol.values):
+        names = list(map(str, data.protocol.values))
+        for i, name in enumerate(names):
+            at = data.theta + 0.015 * (i - (len(names) - 1) / 2)  # equal means are seen side by side
             own, colour = one.sel(protocol=name), _style.look(name).colour
             panels[0][j].plot(data.fine_angle, own.theory_tuned_curve, "-", color=colour, lw=1.3)
             risk = own.tuned_risk_mean, own.tuned_risk_standard_error
-            _style.points(panels[0][j], data.theta, *risk, name, label=NAMES[name])
+            _style.points(panels[0][j], at, *risk, name, label=NAMES[name])
             if name != "scratch":
                 gain = own.tuned_transferability_mean, own.tuned_transferability_standard_error
                 panels[1][j].plot(data.fine_angle, scratch - own.theory_tuned_curve, "-", color=colour, lw=1.3)
-                _style.points(panels[1][j], data.theta, *gain, name)
+                _style.points(panels[1][j], at, *gain, name)
         panels[0][j].set(title=f"$n/d$ = {ratio:.3g}", ylim=(0, None))
         panels[1][j].axhline(0, color="k", lw=0.8)
         panels[1][j].set_xlabel(r"overlap angle $\theta$")

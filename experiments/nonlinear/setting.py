@@ -19,6 +19,7 @@ from tlx.train import Status
 
 AMOUNT_NAMES = {"removal": "removed fraction μ", "rotation": "rotation angle θ", "mixture": "mixture angle θ"}
 AMOUNT_NAMES |= {"custom": "amount"}
+ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU"}  # as readers write them
 
 
 def model(config: schemas.NonlinearStudyConfig) -> Model:
@@ -137,7 +138,8 @@ def title(config: schemas.NonlinearStudyConfig) -> str:
     """The settings of a study in one line, for figures."""
     task, network = config.task, config.network
     kind = "mean-field" if network.scaling is schemas.Scaling.mean_field else f"depth {network.depth}"
-    student = network.custom or f"{kind} {network.activation.value}, width {network.width}"
+    name = network.activation.value
+    student = network.custom or f"{kind} {ACTIVATIONS.get(name, name)}, width {network.width}"
     learned = task.custom or f"d = {task.dim}, {task.num_neurons} teacher neurons"
     return f"{student}, {learned}, σ = {task.noise_std:g}"
 

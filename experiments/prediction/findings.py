@@ -114,14 +114,14 @@ def _row(data: xr.Dataset, measure: str, mask: np.ndarray) -> np.ndarray:
 def _claim_a(data: xr.Dataset, mask: np.ndarray) -> str:
     gain = data.linear_transferability.sel(protocol="linear_transfer").values[mask]
     norm = data.linear_target_norm.values[mask]
-    growing = len(norm) > 1 and np.all(gain[-2:] > 0)  # a power law has no negative values
-    power = np.log(gain[-1] / gain[-2]) / np.log(norm[-1] / norm[-2]) if growing else np.nan
+    known = len(norm) > 1 and min(gain[-1], gain[-2]) > 0  # few instances can measure a gain below 0
+    rise = f", like c^{np.log(gain[-1] / gain[-2]) / np.log(norm[-1] / norm[-2]):.2f} at the end" if known else ""
     divergence = _row(data, "kullback_leibler", mask)
     return (
         f"(a) targets c f, c = {norm[0]:g} to {norm[-1]:g}: KL {divergence[0]:.3g} to {divergence[-1]:.4g}, W₁ at most "
         f"{_row(data, 'wasserstein_1', mask)[-1]:.3g}, Dudley between {data.dudley_lower.values[mask][-1]:.3f} and "
         f"{_row(data, 'dudley', mask)[-1]:.3f} (its ceiling is 2); measured T of linear transfer {gain[0]:.3g} to "
-        f"{gain[-1]:.4g}{f', like c^{power:.2f} at the end' if growing else ''}."
+        f"{gain[-1]:.4g}{rise}."
     )
 
 

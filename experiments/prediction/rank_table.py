@@ -110,4 +110,4 @@ def lines(names: list[str], table: np.ndarray) -> list[str]:
 
 def signed(value: float) -> str:
     """Two decimals with their sign, and no minus zero."""
-    return f"{round(float(value), 2) + 0.0:+.2f}"
+    return f"{round(float(value), 2) + 0.0:+.2f}".replace("-", "−")

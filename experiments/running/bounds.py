@@ -75,10 +75,14 @@ def check(config: Any) -> None:
             raise UserError(f"{key} = {value} is out of bounds; use a number from {low:g} to {high:g}.")
 
 
-def check_size(sizes: dict[str, int]) -> None:
-    """Refuse a grid with more cells than can be computed or kept."""
-    if math.prod(sizes.values()) > CELLS:
-        shown = " x ".join(f"{name} {size}" for name, size in sizes.items())
+def check_size(sizes: dict[str, int], apart: tuple[tuple[str, ...], ...] = ()) -> None:
+    """Refuse a grid with more cells than can be computed or kept; no array has axes of two of the groups `apart`."""
+    groups = [{name: sizes[name] for name in group if name in sizes} for group in apart]
+    largest = max(groups, key=lambda group: math.prod(group.values()), default={})
+    others = {name for group in groups for name in group} - set(largest)
+    crossed = {name: size for name, size in sizes.items() if name not in others}
+    if math.prod(crossed.values()) > CELLS:
+        shown = " x ".join(f"{name} {size}" for name, size in crossed.items())
         raise UserError(f"the grid {shown} has more than {CELLS:.0e} cells; make it smaller, or run it in parts.")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Run:
         size: bytes of all its files.
         version: of tlx that wrote it; "" where unknown.
         picture: its first figure, or None.
+        altered: the settings in which it differs from the defaults of its study, where a summary says so.
     """
 
     directory: Path
@@ -42,6 +43,7 @@ class Run:
     size: int
     version: str
     picture: Path | None
+    altered: dict[str, Any] = field(default_factory=dict)
 
 
 def find(root: Path) -> list[Run]:
@@ -72,7 +74,14 @@ def read(directory: Path) -> Run:
         sum(s.st_size for s in sizes),
         str(summary.get("tlx", "")),
         next((path for path in pictures if path.is_file()), None),
+        _altered(summary),
     )
+
+
+def _altered(summary: dict[str, Any]) -> dict[str, Any]:
+    found = summary.get("changed")
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {str(key): both[0] for key, both in pairs if isinstance(both, list) and both}
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -113,10 +122,13 @@ def _study(directory: Path) -> str:
 
 
 def differences(runs: list[Run]) -> dict[Path, dict[str, Any]]:
-    """Run's directory -> the settings in which it differs from the other runs of its study."""
+    """Run's directory -> the settings in which it differs from the other runs of its study, alone from the defaults."""
     out: dict[Path, dict[str, Any]] = {}
     for study in {run.study for run in runs}:
         mine = [run for run in runs if run.study == study]
+        if len(mine) == 1:
+            out[mine[0].directory] = mine[0].altered
+            continue
         keys = dict.fromkeys(key for run in mine for key in run.settings if key.split(".")[0] not in HIDDEN)
         vary = [key for key in keys if len({json.dumps(run.settings.get(key), default=str) for run in mine}) > 1]
         for run in mine:

@@ -43,6 +43,7 @@ class _Work:
     todo: list[Unit]
     report: Callable[[int, int], None]
     stopping: Callable[[str], None]
+    starting: Callable[[str], None]
     claims: Claims = field(default_factory=Claims)
     outcome: Outcome = field(default_factory=Outcome)
     order: dict[str, int] = field(default_factory=dict)  # a unit's number in the whole study, which all hosts share
@@ -95,18 +96,19 @@ def compute_missing(
     every: list[Unit] | None = None,
     *,
     stopping: Callable[[str], None] = lambda name: None,
+    starting: Callable[[str], None] = lambda place: None,
 ) -> Outcome:
     """Compute and store the given units in order; `report(lanes done, lanes in all)` after every compiled call.
 
     Units that another process computes are left to it and waited for at the end. `stopping` is called with a signal's
-    name before the process ends because a compiled call did not.
+    name before the process ends because a compiled call did not, `starting` with the place of each unit that begins.
 
     Raises:
         Stopped: a signal asked for it; what is finished is stored, the unit under way is saved.
         StoreError: the directory cannot be written any more.
     """
     order = {unit.name: i for i, unit in enumerate(todo if every is None else every)}
-    work = _Work(study, config, store, todo, report, stopping, order=order)
+    work = _Work(study, config, store, todo, report, stopping, starting, order=order)
     if not todo:
         return work.outcome
     files.make_directory(store.directory)
@@ -183,6 +185,7 @@ def _compute(work: _Work, unit: Unit, stop: signals.Stop) -> None:
         stop.check()
 
     hosts.announce(work.order[unit.name])
+    work.starting(studies.where(work.study, work.config, unit))
     # over several hosts a unit is all or nothing: what one of them had saved, the others would lack
     seconds = work.config.checkpoint.seconds if jax.process_count() == 1 else None
     work.journal = Journal(work.store.beside(unit.name, "partial"), seconds)

@@ -17,7 +17,8 @@ from experiments.running.output import Stream
 from tlx.train import Status
 
 STATUS_NAMES = {-1: "missing"} | {int(status): status.label for status in Status}
-PLAIN_SECONDS = 5.0  # between two progress lines where there is no terminal
+PLAIN_SECONDS = 5.0  # at least between two progress lines where there is no terminal
+PLAIN_SHARE = 0.1  # and this share of the time so far
 FINDINGS = 6  # lines of findings in the terminal; all of them are in the report
 FEW = 10  # instances below which a table says that they are few
 WORST = 5  # cells listed of each protocol
@@ -61,7 +62,7 @@ def header(study: str, directory: Path, every: Sequence[Any], todo: Sequence[Any
 class Progress:
     """A bar with time, rate and time left on a terminal, plain lines elsewhere; until a run is done, what it waits for.
 
-    A rate is shown from the first finished run on.
+    A rate is shown from the first finished run on. Plain lines come the more seldom the longer a job runs.
     """
 
     def __init__(self, title: str) -> None:
@@ -70,6 +71,7 @@ class Progress:
         self.said = self.begin
         self.bar: RichProgress | None = None
         self.task: Any = None
+        self.waiting = False
 
     def __enter__(self) -> "Progress":
         if _stdout.isatty():
@@ -90,13 +92,20 @@ class Progress:
         if self.bar is not None:
             self.bar.stop()
 
+    def wait(self, place: str) -> None:
+        """Say what is compiled while nothing else can be said: the programs of the first unit."""
+        if not self.waiting:
+            self.waiting = True
+            short = textwrap.shorten(place, 31, placeholder=" ...") or "the whole study"
+            say(f"compiling for {short}; training begins when that is done")
+
     def update(self, done: int, total: int) -> None:
         """Show that `done` of `total` training runs are finished."""
         now = time.perf_counter()
         rate = done / max(now - self.begin, 1e-9)
         if self.bar is not None:
             self.bar.update(self.task, completed=done, total=total, rate=f"{rate:.3g} runs/s" if done else "compiling")
-        elif done and now - self.said > PLAIN_SECONDS:
+        elif done and now - self.said > max(PLAIN_SECONDS, PLAIN_SHARE * (now - self.begin)):
             self.said = now
             say(f"{self.title}: {done}/{total} runs, {rate:.3g} runs/s, {(total - done) / rate:.0f} s left")
 
@@ -116,13 +125,16 @@ def small_sample(z: np.ndarray, instances: int) -> np.ndarray:
 def facts(verdict: Any) -> dict[str, Any]:
     """The distance from theory of one protocol, as numbers; z for the number of instances (see `small_sample`)."""
     z = small_sample(np.asarray(verdict.z, float), verdict.instances)
+    law = np.full(z.shape, np.nan) if verdict.exact is None else np.where(np.isfinite(z), verdict.exact, np.nan)
+    z = np.where(np.isfinite(law), law, z)
     size = np.abs(z)
     compared = np.isfinite(size)
     if not compared.any():
         return {"cells": 0, "instances": verdict.instances}
     order = np.argsort(np.where(compared, -size, np.inf), axis=None)[: min(WORST, int(compared.sum()))]
     cells = [tuple(int(i) for i in np.unravel_index(flat, z.shape)) for flat in order]
-    few = f"few instances: by Student's t, {verdict.instances - 1} degrees of freedom"
+    by = "chi-squared: the law of its risk is known" if np.isfinite(law).any() else "Student's t"
+    few = f"few instances: by {by}"
     return {
         "cells": int(compared.sum()),
         "instances": verdict.instances,
@@ -173,7 +185,8 @@ def closing(
     for name, f in compared.items():
         say(f"worst of {name}: {f['worst_cell']}")
     if any(f.get("remark") for f in compared.values()):
-        say("few instances: z by Student's t; results.nc has it in standard errors")
+        say("few instances: z by Student's t, or by the law of the risk where it is known;")
+        say("results.nc has it in standard errors")
     counts = {name: count(codes) for name, codes in statuses.items()}
     names = [name for name in STATUS_NAMES.values() if any(name in one for one in counts.values())]
     lanes = [(protocol, *(str(one.get(name, 0)) for name in names)) for protocol, one in counts.items()]

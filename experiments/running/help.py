@@ -3,6 +3,7 @@
 Meanings are read off the schemas (the docstring of a group, the comment beside a field), so that they are said once.
 """
 
+import argparse
 import dataclasses
 import functools
 import inspect
@@ -19,6 +20,27 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 GROUPS = ("task", "network", "optimizer", "pretraining", "device")  # of named options, beside the presets
 COLUMNS = 80  # of the whole text
 WIDTH = 38  # of the column of keys and values
+
+
+class Paragraphs(argparse.HelpFormatter):
+    """Help of a command that is no study: paragraphs wrapped to 80 columns, commands on lines of their own."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = ["\n".join(self._lines(part)) for part in text.strip().split("\n\n")]
+        return "\n\n".join(parts)
+
+    @staticmethod
+    def _lines(part: str) -> list[str]:
+        out: list[str] = []
+        prose: list[str] = []
+        for line in part.splitlines():
+            if not line.startswith("python "):
+                prose.append(line.strip())
+                continue
+            out += textwrap.wrap(" ".join(prose), COLUMNS - 2)
+            prose = []
+            out += textwrap.wrap(line, COLUMNS - 2, subsequent_indent="    ", break_on_hyphens=False)
+        return [*out, *textwrap.wrap(" ".join(prose), COLUMNS - 2)]
 
 
 def wrapped(text: str, indent: str = "") -> str:

@@ -47,7 +47,7 @@ def check(study: Study, config: Any, directory: Path) -> Request:
     bounds.check(config)
     start_jax(config)
     try:
-        bounds.check_size({name: len(values) for name, values in study.axes(config).items()})
+        bounds.check_size({name: len(values) for name, values in study.axes(config).items()}, study.apart)
         every = studies.units(study, config)
     except UserError:
         raise
@@ -201,7 +201,9 @@ def _compute(request: Request, work: tuple[list[Unit], Units], status: Status) -
             status.progress(done, total)
 
         outcome = compute.compute_missing(
-            request.study, request.config, target, todo, report, request.every, stopping=stopping
+            *(request.study, request.config, target, todo, report, request.every),
+            stopping=stopping,
+            starting=bar.wait,
         )
     hosts.announce(hosts.DISMISSED)
     return outcome

@@ -17,7 +17,7 @@ padding:0 1.2rem}
 h1{font-size:1.7rem;line-height:1.25;margin:0 0 .3rem}h2{font-size:1.2rem;margin:2.2rem 0 .6rem}
 p{margin:.5rem 0}a{color:var(--link)}.soft{color:var(--soft)}.bad{color:var(--bad)}.good{color:var(--good)}
 code,pre{font:.88rem/1.5 ui-monospace,monospace;background:var(--field);border-radius:4px}
-code{padding:.1em .3em;overflow-wrap:anywhere}pre{padding:.7rem .9rem;overflow-x:auto}
+code{padding:.1em .3em;overflow-wrap:anywhere}pre{padding:.7rem .9rem;overflow-x:auto;white-space:pre-wrap}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.25rem .9rem .25rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600;color:var(--soft)}td.number,th.number{text-align:right}

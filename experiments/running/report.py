@@ -107,7 +107,8 @@ def _distances(summary: dict[str, Any]) -> str:
         rows.append((name, f["cells"], f["instances"], f"{f['typical_z']:.2f}", share, worst, f["worst_cell"], few))
     about = (
         "z = (mean of the trained networks − theory) / standard error over instances, as the normal deviate that is as "
-        "unlikely where instances are few (Student's t). By chance alone 99.7 % of independent cells lie within 3."
+        "unlikely where instances are few (Student's t; linear transfer by the exact law of its risk, chi-squared). By "
+        "chance alone 99.7 % of independent cells lie within 3."
     )
     return (
         f"<h2>Distance from theory, in standard errors</h2>{page.table(head, rows, range(1, 6))}"

@@ -43,12 +43,14 @@ class Verdict:
         z: (measured mean - theory) / standard error, any shape; NaN where there is nothing to compare.
         cell: names the cell at an index of z.
         instances: fewest usable instances in a compared cell.
+        exact: normal deviates of the cells whose law is known, of the shape of z; NaN elsewhere. None: of no cell.
     """
 
     method: str
     z: np.ndarray
     cell: Callable[[tuple[int, ...]], str]
     instances: int
+    exact: np.ndarray | None = None
 
 
 class Study:
@@ -58,11 +60,13 @@ class Study:
         Config: the dataclass of everything that may be configured, with defaults.
         figures: name -> function(finished data set) -> matplotlib figure; a property where drawing has to be imported.
         runs_along: the dimensions along which every value is a training run of its own (for progress).
+        apart: groups of dimensions that never meet in one array: penalties tried one at a time, parts of a study.
         leaves: what the output directory gets, as --help says it.
     """
 
     Config: ClassVar[type]
     runs_along: ClassVar[tuple[str, ...]] = ("instance",)
+    apart: ClassVar[tuple[tuple[str, ...], ...]] = ()
     leaves: ClassVar[str] = (
         "report.html, results.nc, summary.json and the figures as PNG and PDF. The same\n"
         "command again computes what is missing and nothing else."

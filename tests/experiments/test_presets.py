@@ -26,6 +26,13 @@ def overrides(preset):
     return [f"experiment={preset.stem}", *cut]
 
 
+@pytest.mark.parametrize("study", STUDIES)
+def test_what_is_offered_is_not_refused(study, tmp_path):
+    """A study as it is, and each of its presets at full size, pass every check that comes before any compute."""
+    for words in ([], *([f"experiment={path.stem}"] for path in small.PRESETS if small.owner(path) == study)):
+        assert job.check(small.study(study), small.composed(study, words), tmp_path).every
+
+
 def assert_whole(directory, study):
     """results.nc, summary.json and every figure the summary names, with nothing missing."""
     summary = json.loads((directory / "summary.json").read_text())

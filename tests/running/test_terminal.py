@@ -69,6 +69,26 @@ def test_a_rate_is_not_shown_before_it_is_known(capsys, monkeypatch):
     assert "5/10 runs" in capsys.readouterr().out
 
 
+def test_what_is_waited_for_is_said_once_and_in_one_line(capsys):
+    """Without a terminal, too: the first unit is named before its programs are compiled."""
+    with console.Progress("study") as bar:
+        bar.wait("linear_task norms: theta = 0, n = 20 to noise: theta = 0.785, n = 40, instance 0 to 31")
+        bar.wait("the next unit")
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("compiling for linear_task norms")
+    assert len(said[0]) <= 80
+
+
+def test_plain_lines_come_more_seldom_in_a_long_run(capsys, monkeypatch):
+    now = iter([0.0, *(float(t) for t in range(1, 1001))])
+    monkeypatch.setattr(console.time, "perf_counter", lambda: next(now))
+    with console.Progress("study") as bar:
+        for done in range(1, 1000):
+            bar.update(done, 1000)
+    assert 20 < len(capsys.readouterr().out.splitlines()) < 60  # one every 5 s would be 200
+
+
 def test_words_stay_whole_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     path = "/a/very/long/path/" + 10 * "with-many-parts/"
