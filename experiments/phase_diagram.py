@@ -28,6 +28,7 @@ from tlx.linear.setting import PENALISED, LinearSetting
 from tlx.train import Status
 
 CELL = ("protocol", "theta", "sample_ratio")
+FINE = (61, 161)  # angles and n/d of the field of theory that is drawn
 PENALTY = {"l2sp": "l2sp_penalty", "layerwise_l2sp": "l2sp_weight_decay", "source_ridge": "orthogonal_ridge"}
 
 
@@ -176,7 +177,7 @@ def arrays(protocols: tuple[str, ...], scratch: ScratchReport, transfer: Transfe
 def add_theory(setting: LinearSetting, data: xr.Dataset, draws: _theory.Draws) -> xr.Dataset:
     """Exact and published forms on the cells, on fine curves and on a fine field, and z on the cells."""
     theta, ratio = data.theta.values, data.sample_ratio.values
-    fine = _fine(theta, 61, np.pi), _fine(ratio, 161, np.inf)
+    fine = _fine(theta, FINE[0], np.pi), _fine(ratio, FINE[1], np.inf)
     whole = _theory.whole_ratio(setting, ratio)
     cells, curves, field = _theory.phase_diagrams(setting, [(theta, whole), (theta, fine[1]), fine], draws)
     exact, published = cells

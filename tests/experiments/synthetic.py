@@ -3,8 +3,10 @@
 import functools
 
 import numpy as np
+import pytest
 import small
 
+from experiments import phase_diagram
 from experiments.phase_diagram import PENALTY
 from experiments.running import store
 
@@ -110,7 +112,7 @@ def data(study, preset=None):
     axes = own.axes(config)
     random = np.random.default_rng(7)
     arrays = {name: (dims, _values(name, dims, axes, random)) for name, dims in ARRAYS[study].items()}
-    found = own.finish(config, store.assemble([({}, arrays)], axes))
+    found = finished(own, config, store.assemble([({}, arrays)], axes))
     if study == "predictors":  # the same for its linear tasks, whose claims are about signs
         theory = found.linear_theory.sel(protocol=axes["protocol"]).values
         scatter = 1 + 0.05 * random.standard_normal((*theory.shape, len(axes["instance"])))
@@ -120,8 +122,15 @@ def data(study, preset=None):
         dims, theory = arrays["risk"][0], found.theory.transpose(*arrays["risk"][0][:-1]).values
         scatter = 1 + 0.05 * random.standard_normal((*theory.shape[1:], len(axes["instance"])))
         arrays["risk"] = (dims, np.where(np.isfinite(theory), theory, POLE)[..., None] * scatter)
-        found = own.finish(config, store.assemble([({}, arrays)], axes))
+        found = finished(own, config, store.assemble([({}, arrays)], axes))
     return found
+
+
+def finished(own, config, assembled):
+    """The data set with theory on coarser fields than a picture that is printed needs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phase_diagram, "FINE", (25, 61))
+        return own.finish(config, assembled)
 
 
 def _values(name, dims, axes, random):
