@@ -94,10 +94,12 @@ ARRAYS = {  # study -> array of its units -> dimensions
         "digits_status": (*DIGITS, "digits_run"),
     },
 }
+COARSE = ["grid.overlap_angles=5", "grid.sample_ratios=[0.2,0.5,0.8,1.2,2.0]"]  # where theory takes long
 FEW = {  # what a test need not have in full; everything a picture shows stays
+    **dict.fromkeys(("finite_source_half", "finite_source_three_halves", "source_sizes"), COARSE),
     "power_law_inputs": ["task.dim=20", "grid.values=[1.0]", "ensemble.num_instances=1"],
-    "stopping": ["grid.overlap_angles=5", "grid.sample_ratios=[0.5,0.8,1.5]"],
-    "tuned": ["grid.overlap_angles=[0.3,0.9,1.5]", "grid.sample_ratios=[0.6,2.0]"],
+    "stopping": ["grid.overlap_angles=[0.4,1.0,1.3]", "grid.sample_ratios=[0.5,1.5]"],
+    "tuned": ["grid.overlap_angles=[0.4,1.2]", "grid.sample_ratios=[0.5,1.5]"],
     "predictors": small.SMALL["predictors"][:9],
 }
 POLE = 20.0  # stands for an infinite theory

@@ -93,7 +93,7 @@ def test_risks_over_time_are_those_of_every_engine(x64, key, variant):
     changes = {**VARIANTS[variant], "pretraining": "limit", "times": (0.0, 2.0, 10.0, 30.0)}
     gaps = []
     for rate in (0.02, 0.01):
-        rule = Optimizer(rate, round(40 / rate), tolerance=0.0)
+        rule = Optimizer(rate, 3100, tolerance=0.0)  # as many steps at both rates: one program
         own = setting(**{**changes, "scratch": rule, "fine_tune": rule})
         curves = {}
         for name in ("full", "spectral"):
