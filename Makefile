@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PINS := requirements.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo paper test test-fast test-thorough coverage bench fuzz docs docs-pins lint typecheck mutants format pins clean
+.PHONY: help install demo paper test test-fast test-extended test-thorough coverage bench fuzz docs docs-pins lint typecheck mutants format pins clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,12 +31,15 @@ paper: $(READY) ## every figure of the paper at laptop size and those it left ou
 # LLVM's optimisation; what measures time runs afterwards, alone, with it.
 PYTEST := XLA_FLAGS=--xla_backend_optimization_level=0 $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
-test: $(READY) ## the tests, slow ones too (what CI runs); test-thorough has those that take minutes besides
-	$(PYTEST) -m "not alone and not thorough"
+test: $(READY) ## the tests, in ten minutes; CI runs test-extended besides, and test-thorough has all there are
+	$(PYTEST) -m "not alone and not thorough and not extended"
 	$(BIN)/python -m pytest -q -m alone
 
-test-fast: $(READY) ## the everyday tests
-	$(PYTEST) -m "not slow and not alone and not thorough"
+test-fast: $(READY) ## the everyday tests, in three minutes
+	$(PYTEST) -m "not slow and not alone and not thorough and not extended"
+
+test-extended: $(READY) ## what CI runs after test: more presets, transformations of every form, processes that are stopped
+	$(PYTEST) -m "extended and not alone and not thorough"
 
 test-thorough: $(READY) ## every test, those that take minutes too
 	$(PYTEST) -m "not alone"

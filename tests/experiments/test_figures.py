@@ -122,7 +122,7 @@ FIRST = dict(reversed(EVERY))
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "preset", "look"),
-    [pytest.param(*one, "talk") for one in EVERY]
+    [pytest.param(*one, "talk", marks=[pytest.mark.extended] * (one not in FIRST.items())) for one in EVERY]
     + [pytest.param(*one, "paper", marks=pytest.mark.thorough) for one in FIRST.items()],
 )
 def test_every_figure_can_be_read(study, preset, look):

@@ -10,7 +10,7 @@ from experiments.linear import halves, over_time
 from experiments.running.study import UserError
 from tlx import theory
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 
 def read(directory):

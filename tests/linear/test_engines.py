@@ -84,10 +84,9 @@ def test_flow_is_the_limit_of_spectral(x64, key, variant):
     assert 1.6 < gaps[0] / gaps[1] < 2.4
 
 
-@pytest.mark.parametrize(
-    "variant",
-    ["depth 1", *(pytest.param(v, marks=pytest.mark.slow) for v in ("population", "finite source", "depth 3"))],
-)
+@pytest.mark.slow
+@pytest.mark.extended
+@pytest.mark.parametrize("variant", ["depth 1", "population", "finite source", "depth 3"])
 def test_risks_over_time_are_those_of_every_engine(x64, key, variant):
     """Spectral is full at each recorded time; flow is both at first order in the step."""
     changes = {**VARIANTS[variant], "pretraining": "limit", "times": (0.0, 2.0, 10.0, 30.0)}

@@ -10,7 +10,7 @@ from tlx.nonlinear import MeanField, MultiLayer, NonlinearSetting
 from tlx.nonlinear.curvature import largest_curvature
 from tlx.train import Optimizer, Status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 QUICK = Optimizer(0.1, 1500, momentum=0.9, tolerance=1e-3)
 SMALL = {

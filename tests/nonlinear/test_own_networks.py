@@ -16,7 +16,7 @@ from tlx.nonlinear.overlap import feature_overlap
 from tlx.nonlinear.protocols import pair_of, prepare
 from tlx.train import Optimizer, Status
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 EXAMPLES = pytest.mark.parametrize("example", [convolution, attention], ids=["convolution", "attention"])
 

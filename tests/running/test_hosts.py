@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ["experiments.scratch_risk", "task.dim=12", "grid.sample_ratios=[0.5,1.5]", "ensemble.num_instances=4"]

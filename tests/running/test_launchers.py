@@ -17,7 +17,7 @@ from experiments.running import claims as _claims
 from experiments.running import hosts as _hosts
 from experiments.running import signals as _signals
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-m", "experiments.scratch_risk"]

@@ -16,7 +16,7 @@ import xarray as xr
 from experiments.running import checkpoint as _checkpoint
 from experiments.running.checkpoint import Journal
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0  # seconds for a process to start on a busy machine

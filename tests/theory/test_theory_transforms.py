@@ -9,7 +9,7 @@ import pytest
 
 from tlx import theory
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 # one call per public function: positional values that may all be traced, and the fixed keywords
 SPECTRUM, TARGET, SOURCE = np.linspace(0.5, 1.5, 12), np.cos(np.arange(12.0)), np.sin(np.arange(12.0))

@@ -7,7 +7,7 @@ import pytest
 
 from tlx import theory
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 UNIT, SPECTRUM = np.full(30, 30**-0.5), np.arange(1.0, 31.0) ** -0.5
 CALLS = {
