@@ -18,7 +18,7 @@ def test_every_study_and_engine_has_a_golden_result():
     assert max(len(json.dumps(one)) for one in GOLDEN.values()) < 12_000
 
 
-LONG = ("stopping", "tuned", "predictors")
+LONG = ("stopping", "tuned", "predictors", "comparison")
 
 
 @pytest.mark.slow
