@@ -15,6 +15,7 @@ import pytest
 import experiments
 import tlx
 from experiments.running import api, compose
+from experiments.running import help as helps
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"reference", "gallery"} & set(path.parts))
@@ -108,4 +109,8 @@ def test_commands_name_what_there_is(study, words):
         return  # a placeholder such as DIR
     first = [re.sub(r"=([^\[,]*),.*", r"=\1", w) for w in given if not w.startswith("store=")]
     own = api.find(study)
+    if "--help" in words:  # of one key
+        keys = [w for w in first if "=" not in w]
+        assert all(helps.about_keys(own.Config, compose.composed(own, []), key) for key in keys)
+        return
     assert own.axes(compose.typed(own, compose.composed(own, first)))
