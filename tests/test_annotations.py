@@ -73,6 +73,7 @@ planner.plan(X, y, features=X[:, :2], seed=0)
 """
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_annotations_hold():
     """All roads in one process: most of its time goes into the imports that are hooked."""

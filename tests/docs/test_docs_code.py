@@ -90,6 +90,7 @@ def test_own_study(tmp_path):
         experiments.run(module.NormStudy(), {"grid.num_samples": [40]}, directory=tmp_path / "bad", quiet=True)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_own_network():
     report, moved, alone = load("my_network").compare(steps=150)

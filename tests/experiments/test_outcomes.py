@@ -55,6 +55,7 @@ def test_the_same_seed_gives_the_same_and_another_does_not(tmp_path):
     assert (runs["a"] != runs["c"]).all()
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices (JAX_NUM_CPU_DEVICES=2)")
 def test_the_number_of_devices_changes_no_number(tmp_path):

@@ -122,6 +122,7 @@ def test_every_unit_has_its_own_name():
     assert len(set(names)) == len(names) == 5
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_a_small_run_leaves_a_whole_table_and_two_figures(tmp_path, capsys):
     config = small.composed("predictors", small.SMALL["predictors"])

@@ -15,7 +15,7 @@ from tlx.linear import task as tasks
 from tlx.networks import deep_linear
 from tlx.train import Optimizer, Status, train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))

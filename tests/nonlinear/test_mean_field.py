@@ -13,7 +13,7 @@ from tlx.nonlinear.overlap import feature_overlap
 from tlx.nonlinear.teachers import teacher_pair
 from tlx.train import Optimizer, train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 
 def networks(key, activation, dim=5):

@@ -9,6 +9,7 @@ SMALL = ["ensemble.num_instances=1", "task.dim=6", "task.num_neurons=4", "networ
 SMALL += ["optimizer.num_steps=100", "pretraining.num_steps=500", "standard_num_steps=50", "grid.fractions=[0,1]"]
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_linear_transfer_follows_one_line_over_networks(tmp_path):
     grid = ["grid.networks=[mean_field-2-relu,standard-3-tanh]", "grid.families=[rotation]"]

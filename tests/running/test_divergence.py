@@ -13,6 +13,7 @@ DESCENT = {"phase_diagram", "comparison", "learning_curves", "scratch_risk"}
 EVERY_DAY = ("phase_diagram", "relu_phase_diagram")  # the others are minutes together
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "study",

@@ -34,6 +34,7 @@ def test_another_configuration_is_refused_and_touches_nothing(tmp_path):
     assert everything(tmp_path) == before
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_a_refused_command_touches_nothing(tmp_path):
     def command(*words):

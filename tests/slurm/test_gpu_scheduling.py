@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import slurm_cluster
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 ROOT = Path(__file__).resolve().parents[2]
 CARDS = 4  # a node

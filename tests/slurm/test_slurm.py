@@ -13,7 +13,7 @@ import pytest
 import slurm_cluster
 import xarray as xr
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-m", "experiments.scratch_risk"]

@@ -35,7 +35,7 @@ def test_signatures_are_kept():
         "trained_layers": None,
     }
     assert {name: tuned[name].default for name in defaults} == defaults
-    assert next(iter(inspect.signature(theory.transferability).parameters)) == "method"
+    assert next(iter(inspect.signature(theory.transferability).parameters)) == "protocol"
     assert list(inspect.signature(theory.optimal_ridge_risk).parameters)[:2] == ["sample_ratio", "noise_std"]
     pair = ["overlap_angle", "sample_ratio", "noise_std"]
     for function, more in (

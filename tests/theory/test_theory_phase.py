@@ -98,13 +98,13 @@ def test_transferability_is_the_difference_of_risks(x64):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: theory.transferability("finetuning", 1.0, 0.5, 0.2), "method"),
+        (lambda: theory.transferability("finetuning", 1.0, 0.5, 0.2), "protocol"),
         (lambda: theory.transferability("fine_tuning", 4.0, 0.5, 0.2), "overlap_angle"),
         (lambda: theory.transferability("fine_tuning", -0.1, 0.5, 0.2), "overlap_angle"),
         (lambda: theory.transferability("fine_tuning", 1.0, 0.0, 0.2), "sample_ratio"),
         (lambda: theory.transferability("fine_tuning", 1.0, 0.5, -0.2), "noise_std"),
         (lambda: theory.transferability("fine_tuning", 1.0, 0.5, 0.2, baseline="ridge"), "baseline"),
-        (lambda: theory.negative_transfer_boundary("scratch", 1.0, 0.2), "method"),
+        (lambda: theory.negative_transfer_boundary("scratch", 1.0, 0.2), "protocol"),
         (lambda: theory.break_even_angle("fine_tuning", 0.5, 0.2, depth=0), "depth"),
         (lambda: theory.linear_transfer_risk(1.0, 0.2, ridge=-1.0), "ridge"),
         (lambda: theory.linear_transfer_risk(1.0, 0.2, num_samples=-3), "num_samples"),

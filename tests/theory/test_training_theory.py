@@ -173,6 +173,7 @@ def test_checked_stopping_times(x64):
     assert float(theory.best_stopping("fine_tuning", 1.2, 0.5, 1.0, depth=3)[1]) == pytest.approx(0.9609, abs=1e-3)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["scratch", "linear_transfer", "fine_tuning"])
 def test_nothing_is_below_the_best_stopping(x64, protocol):
@@ -196,6 +197,7 @@ def test_training_to_the_end_or_not_at_all(x64):
     np.testing.assert_allclose([time, risk], 0.0, atol=1e-12)
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_both_sides_stopped_break_even_at_sixty_degrees(x64):
     angle = np.degrees(theory.stopped_break_even_angle("fine_tuning", np.array([0.3, 0.5]), 1.0))
