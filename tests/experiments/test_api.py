@@ -17,7 +17,7 @@ from experiments.phase_diagram import PhaseDiagram
 from experiments.running import api, legacy
 from experiments.running.study import UserError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
 
 TINY = [*small.SMALL["phase_diagram"], "engine=flow", "figures=[]"]
 

@@ -117,16 +117,12 @@ def test_a_pole_does_not_bleach_the_scale():
 EVERY = [(small.owner(path), path.stem) for path in small.PRESETS]
 EVERY += [(study, None) for study in small.SMALL if study not in {owner for owner, _ in EVERY}]
 FIRST = dict(reversed(EVERY))
-LONG = ("stopping", "tuned", "predictors")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "preset", "look"),
-    [
-        pytest.param(*one, "talk", marks=[pytest.mark.extended] * (one not in FIRST.items() or one[0] in LONG))
-        for one in EVERY
-    ]
+    [pytest.param(*one, "talk", marks=pytest.mark.extended) for one in EVERY]
     + [pytest.param(*one, "paper", marks=pytest.mark.thorough) for one in FIRST.items()],
 )
 def test_every_figure_can_be_read(study, preset, look):

@@ -18,13 +18,9 @@ def test_every_study_and_engine_has_a_golden_result():
     assert max(len(json.dumps(one)) for one in GOLDEN.values()) < 12_000
 
 
-LONG = ("stopping", "tuned", "predictors", "comparison")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "run", [pytest.param(run, marks=[pytest.mark.extended] * (run in LONG)) for run in golden_results.RUNS]
-)
+@pytest.mark.extended
+@pytest.mark.parametrize("run", golden_results.RUNS)
 def test_results_are_as_they_were(run, results, tmp_path):
     study, words = golden_results.RUNS[run]
     if words:

@@ -12,6 +12,8 @@ from tlx.linear.engines import engine
 from tlx.linear.setting import LinearSetting
 from tlx.train import Optimizer, Status
 
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
+
 
 @functools.partial(jax.jit, static_argnums=0)
 def lane(name, setting, key, num_samples, angle):
@@ -40,7 +42,6 @@ VARIANTS = {
 }  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("num_samples", [15, 70])
 def test_spectral_is_full_lane_by_lane(x64, key, variant, num_samples):
@@ -84,8 +85,6 @@ def test_flow_is_the_limit_of_spectral(x64, key, variant):
     assert 1.6 < gaps[0] / gaps[1] < 2.4
 
 
-@pytest.mark.slow
-@pytest.mark.extended
 @pytest.mark.parametrize("variant", ["depth 1", "population", "finite source", "depth 3"])
 def test_risks_over_time_are_those_of_every_engine(x64, key, variant):
     """Spectral is full at each recorded time; flow is both at first order in the step."""

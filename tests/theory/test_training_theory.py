@@ -11,6 +11,8 @@ from scipy.integrate import solve_ivp
 from tlx import theory
 from tlx.theory.training import _measure
 
+pytestmark = [pytest.mark.slow, pytest.mark.extended]
+
 SETTINGS = [
     {"angle": 0.7, "ratio": 0.5, "noise": 0.5, "depth": 2, "norm": 1.0, "source": 1.0},
     {"angle": 1.4, "ratio": 1.4, "noise": 0.8, "depth": 5, "norm": 2.0, "source": 0.5},
@@ -173,8 +175,6 @@ def test_checked_stopping_times(x64):
     assert float(theory.best_stopping("fine_tuning", 1.2, 0.5, 1.0, depth=3)[1]) == pytest.approx(0.9609, abs=1e-3)
 
 
-@pytest.mark.extended
-@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["scratch", "linear_transfer", "fine_tuning"])
 def test_nothing_is_below_the_best_stopping(x64, protocol):
     angle, noise, keep = np.array([0.5, 1.2])[:, None], np.array([1.2]), {"num_samples": 12, "depth": 3}
@@ -197,8 +197,6 @@ def test_training_to_the_end_or_not_at_all(x64):
     np.testing.assert_allclose([time, risk], 0.0, atol=1e-12)
 
 
-@pytest.mark.extended
-@pytest.mark.slow
 def test_both_sides_stopped_break_even_at_sixty_degrees(x64):
     angle = np.degrees(theory.stopped_break_even_angle("fine_tuning", np.array([0.3, 0.5]), 1.0))
     np.testing.assert_allclose(angle, 60.0, atol=0.5)
@@ -207,7 +205,6 @@ def test_both_sides_stopped_break_even_at_sixty_degrees(x64):
     np.testing.assert_array_equal(np.sign(either), [1, -1])
 
 
-@pytest.mark.slow
 def test_the_contour_is_the_marchenko_pastur_law_for_isotropic_inputs(x64):
     times, unit = np.array([0.0, 0.5, 5.0, 50.0, 500.0]), np.full(60, 60**-0.5)
     for protocol, ratio, depth in (("fine_tuning", 0.5, 3), ("scratch", 1.5, 2)):
@@ -218,7 +215,6 @@ def test_the_contour_is_the_marchenko_pastur_law_for_isotropic_inputs(x64):
         np.testing.assert_allclose(found, theory.risk_over_time(protocol, times, 0.9, ratio, 0.6, **keep), rtol=3e-5)
 
 
-@pytest.mark.slow
 def test_any_covariance_ends_at_its_deterministic_equivalent(x64):
     """Without label noise, where the endpoint's correction at finite n is 1."""
     spectrum = np.arange(1.0, 61.0) ** -0.8
