@@ -31,14 +31,14 @@ paper: $(READY) ## every figure of the paper at laptop size and those it left ou
 # level of optimisation; what measures time runs afterwards, alone, at the usual one.
 PYTEST := XLA_FLAGS=--xla_backend_optimization_level=1 $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
-test: $(READY) ## the tests, in ten minutes; CI runs test-extended besides, and test-thorough has all there are
+test: $(READY) ## the tests, in about ten minutes; test-extended has the longer ones, test-thorough all there are
 	$(PYTEST) -m "not alone and not thorough and not extended"
 	$(BIN)/python -m pytest -q -m alone
 
 test-fast: $(READY) ## the everyday tests, in three minutes
 	$(PYTEST) -m "not slow and not alone and not thorough and not extended"
 
-test-extended: $(READY) ## what CI runs after test: more presets, transformations of every form, processes that are stopped
+test-extended: $(READY) ## whole studies, figures, transformations of every form, stopped processes (CI: what fits into 8 minutes)
 	$(PYTEST) -m "extended and not alone and not thorough"
 
 test-thorough: $(READY) ## every test, those that take minutes too
