@@ -13,9 +13,6 @@ from tlx import ensemble
 
 def start_jax(config: StudyConfig) -> None:
     """Set precision, devices, and where compiled programs are kept."""
-    # Lanes already fill the cores: LAPACK threads (SciPy's OpenBLAS, loaded at the first decomposition) would fight
-    # over them, which costs a factor of ten to fifty on a busy machine.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     jax.config.update("jax_enable_x64", config.precision is Precision.float64)
     jax.config.update("jax_default_matmul_precision", "highest")
     _keep_programs(config.cache)

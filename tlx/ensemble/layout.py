@@ -1,7 +1,5 @@
 """How lanes are laid out over the devices at hand; used through `tlx.ensemble`."""
 
-import contextlib
-import os
 from typing import Any, NamedTuple
 
 import jax
@@ -37,31 +35,6 @@ class Layout(NamedTuple):
         return self.per_call * len(self.devices)
 
 
-def use_cpu_cores(count: int) -> None:
-    """Make JAX see `count` CPU devices, one per core to be used. Call it before anything else touches JAX.
-
-    Raises:
-        RuntimeError: JAX has already started with another number of devices.
-    """
-    check_count("count", count)
-    with contextlib.suppress(RuntimeError):  # JAX has started: what counts is checked next
-        jax.config.update("jax_num_cpu_devices", count)
-    if jax.default_backend() == "cpu" and jax.local_device_count() != count:
-        raise RuntimeError(
-            f"JAX already runs with {jax.local_device_count()} CPU devices, so {count} cannot be made now: set "
-            f"JAX_NUM_CPU_DEVICES={count} in the environment, or call use_cpu_cores before any other JAX function."
-        )
-
-
-def _share_out_cores(devices: int) -> None:
-    """Leave each CPU device's LAPACK (eigh and its like) its own core: two that both take all are 30 times slower.
-
-    The library reads this once, when the first decomposition loads it; a value that the user has set stays.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores // devices)))
-
-
 def make_layout(
     num_lanes: int,
     *,
@@ -80,8 +53,6 @@ def make_layout(
     require(len(devices) > 0, "devices = () leaves nothing to run on; pass None for all local devices.")
     share = -(-num_lanes // len(devices))
     on_cpu = devices[0].platform == "cpu"
-    if on_cpu:
-        _share_out_cores(len(devices))
     # hosts measure different seconds, and would disagree on the next call
     paced = on_cpu and together is None and per_call is None and jax.process_count() == 1
     if together is None:

@@ -20,6 +20,7 @@ from jaxtyping import PyTree
 from tlx._checks import require
 from tlx.ensemble import watch as _watch
 from tlx.ensemble.compiled import compile_lanes, fitted, peak_bytes
+from tlx.ensemble.cores import shared_out
 from tlx.ensemble.layout import Layout, make_layout
 from tlx.ensemble.program import LANES, mesh, nested, program
 from tlx.ensemble.watch import Rehearsed
@@ -66,7 +67,8 @@ def run(
     groups = 1 if layout.paced else layout.per_call // layout.together
     while begin < total:
         start = time.perf_counter()
-        result = jax.block_until_ready(call_program(shared, *_chunk(lanes, layout, begin, groups)))
+        with shared_out(layout.devices):
+            result = jax.block_until_ready(call_program(shared, *_chunk(lanes, layout, begin, groups)))
         seconds = time.perf_counter() - start
         pieces.append([_own_rows(_on_host(leaf), layout, groups) for leaf in jax.tree.leaves(result)])
         begin = min(begin + groups * layout.together * len(layout.devices), total)
