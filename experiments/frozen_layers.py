@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
@@ -25,7 +24,7 @@ from experiments.linear.config import (
     PretrainingConfig,
     TaskConfig,
 )
-from experiments.linear.study import LinearStudy
+from experiments.linear.watched import WatchedStudy
 from experiments.running import estimates as _estimates
 from experiments.running import grid as _grid
 from experiments.running.app import main
@@ -33,7 +32,6 @@ from experiments.running.config import EnsembleConfig
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, UserError, Verdict
 from tlx import stats, theory
-from tlx.linear import unseen
 from tlx.linear.setting import LinearSetting
 
 CELL = ("trained", "theta", "sample_ratio")
@@ -61,13 +59,14 @@ class FrozenLayersConfig(LinearStudyConfig):
     ensemble: EnsembleConfig = field(default_factory=lambda: EnsembleConfig(num_instances=40))
 
 
-class FrozenLayers(LinearStudy):
+class FrozenLayers(WatchedStudy):
     """Which layers must be trained for the published form to hold? One trained layer, or a low-rank update of it, ends
     where Theorem 3.9 says; each further trained layer leaves it, as the exact form says. Another layer
     alone is linear transfer.
     """
 
     Config = FrozenLayersConfig
+    way = "trained"
     runs_along = ("trained", "theta", "instance")
 
     @property
@@ -90,25 +89,13 @@ class FrozenLayers(LinearStudy):
             "instance": _grid.instances(config.ensemble),
         }
 
-    def places(self, config: FrozenLayersConfig) -> list[Place]:
-        """One unit for every choice of layers and sample ratio."""
-        axes = self.axes(config)
-        ratios = _grid.split(axes, "sample_ratio", [{}])
-        return [{"trained": slice(i, i + 1), **place} for i in range(len(axes["trained"])) for place in ratios]
+    def variant(self, config: FrozenLayersConfig, way: str) -> FrozenLayersConfig:
+        """The configuration that trains "1+2" or "1 lora 2"."""
+        return variant(config, way)
 
     def compute(self, config: FrozenLayersConfig, place: Place, progress: Progress) -> Arrays:
         """Fine-tune every pair of one unit."""
-        own = _grid.part(self.axes(config), place)
-        report = unseen.watch_lanes(
-            config.engine.value,
-            self.setting(variant(config, str(own["trained"][0]))),
-            jax.random.key(config.seed),
-            own["instance"][None, :],
-            _linear.sample_counts(own["sample_ratio"], config.task.dim)[0],
-            own["theta"][:, None],
-            layout=_grid.layout(config.ensemble, len(own["instance"]) * len(own["theta"])),
-            progress=lambda done, total: progress(done),
-        )
+        report = self.watch(config, place, progress)
         cell = (*CELL, "instance")
         names = {"risk": "fine_tuning_risk", "published_risk": "published_risk", "balance": "balance"}
         found = {name: (cell, getattr(report, field)[None, :, None]) for name, field in names.items()}

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
@@ -24,7 +23,7 @@ from experiments.linear.config import (
     SgdConfig,
     TaskConfig,
 )
-from experiments.linear.study import LinearStudy
+from experiments.linear.watched import WatchedStudy
 from experiments.running import estimates as _estimates
 from experiments.running import grid as _grid
 from experiments.running.app import main
@@ -32,7 +31,6 @@ from experiments.running.config import EnsembleConfig
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, UserError, Verdict
 from tlx import stats, theory
-from tlx.linear import unseen
 from tlx.linear.setting import LinearSetting
 
 CELL = ("batch_size", "theta", "sample_ratio")
@@ -63,12 +61,13 @@ class SgdStudyConfig(LinearStudyConfig):
     ensemble: EnsembleConfig = field(default_factory=lambda: EnsembleConfig(num_instances=40))
 
 
-class Sgd(LinearStudy):
+class Sgd(WatchedStudy):
     """What do mini-batches change? Fine-tuning over time at several batch sizes: the risk that gradient noise adds, and
     the balance that it breaks, beside the theory of stochastic gradient descent; gradient flow is rejected.
     """
 
     Config = SgdStudyConfig
+    way = "batch_size"
     runs_along = ("batch_size", "theta", "instance")
 
     @property
@@ -100,7 +99,7 @@ class Sgd(LinearStudy):
                 f"sample to {fewest}, the smallest sample."
             )
         for size in sizes:
-            self.setting(variant(config, int(size)))
+            self.setting(self.variant(config, int(size)))
         return {
             "batch_size": sizes,
             "theta": _linear.overlap_angles(config.grid.overlap_angles),
@@ -109,25 +108,13 @@ class Sgd(LinearStudy):
             "instance": _grid.instances(config.ensemble),
         }
 
-    def places(self, config: SgdStudyConfig) -> list[Place]:
-        """One unit for every batch size and sample ratio."""
-        axes = self.axes(config)
-        ratios = _grid.split(axes, "sample_ratio", [{}])
-        return [{"batch_size": slice(i, i + 1), **place} for i in range(len(axes["batch_size"])) for place in ratios]
+    def variant(self, config: SgdStudyConfig, way: int) -> SgdStudyConfig:
+        """The configuration at one batch size."""
+        return dataclasses.replace(config, sgd=SgdConfig(way or None, config.sgd.replacement))
 
     def compute(self, config: SgdStudyConfig, place: Place, progress: Progress) -> Arrays:
         """Fine-tune every pair of one unit."""
-        own = _grid.part(self.axes(config), place)
-        report = unseen.watch_lanes(
-            config.engine.value,
-            self.setting(variant(config, int(own["batch_size"][0]))),
-            jax.random.key(config.seed),
-            own["instance"][None, :],
-            _linear.sample_counts(own["sample_ratio"], config.task.dim)[0],
-            own["theta"][:, None],
-            layout=_grid.layout(config.ensemble, len(own["instance"]) * len(own["theta"])),
-            progress=lambda done, total: progress(done),
-        )
+        report = self.watch(config, place, progress)
         cell = (*CELL, "time", "instance")  # from (theta, instance, time)
         curves = {"risk_over_time": report.risk_over_time, "balance_over_time": report.balance_over_time}
         found = {name: (cell, values.transpose(0, 2, 1)[None, :, None]) for name, values in curves.items()}
@@ -168,11 +155,6 @@ class Sgd(LinearStudy):
 def batch(size: int) -> str:
     """A batch size in words."""
     return f"B = {size}" if size else "whole sample"
-
-
-def variant(config: SgdStudyConfig, size: int) -> SgdStudyConfig:
-    """The configuration at one batch size."""
-    return dataclasses.replace(config, sgd=SgdConfig(size or None, config.sgd.replacement))
 
 
 def curve(

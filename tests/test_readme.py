@@ -21,6 +21,7 @@ def composed(study, overrides):
     return compose.typed(own, compose.composed(own, overrides))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("study", "rest"), COMMANDS)
 def test_commands_compose(study, rest):
     """Every command names a study, presets and keys that exist; a sweep's first and last job compose."""
@@ -41,6 +42,7 @@ def _choice(word, end):
     return word if value.startswith("[") else f"{key}={value.split(',')[end]}"
 
 
+@pytest.mark.slow
 def test_theory_block_runs():
     names = {}
     (block,) = [b for b in PYTHON if "from tlx import theory" in b]
@@ -48,6 +50,7 @@ def test_theory_block_runs():
     assert names["theta"].shape == (50,)
 
 
+@pytest.mark.slow
 def test_reading_block_runs(tmp_path, monkeypatch):
     """The lines that read a result, on the result of a small run of the demo's preset."""
     (block,) = [b for b in PYTHON if "open_dataset" in b]

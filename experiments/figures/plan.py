@@ -12,28 +12,21 @@ from matplotlib.figure import Figure
 from experiments.figures import style as _style
 from experiments.running import page as _page
 
-OTHERS = {
-    "ridge_scratch": "#8c8c8c",
-    "ridge_probe": _style.look("ridge_transfer").colour,
-    "l2_sp": _style.look("l2sp").colour,
-    "source_ridge": _style.look("source_ridge").colour,
-    "null": "#bbbbbb",
-    "source_as_is": "#7a5c3e",
+DASHES = {
+    **{"ridge_scratch": "--", "ridge_probe": (0, (5, 1)), "l2_sp": "-.", "source_ridge": (0, (1, 1))},
+    **{"null": (0, (4, 4)), "source_as_is": (0, (6, 2, 1, 2, 1, 2))},
 }
-COLOURS = {**{name: _style.look(name).colour for name in ("scratch", "linear_transfer", "fine_tuning")}, **OTHERS}
-DASHES = dict(zip(OTHERS, ["--", (0, (5, 1)), "-.", (0, (1, 1)), (0, (4, 4)), (0, (6, 2, 1, 2, 1, 2))], strict=True))
-NAMES = {
+NAMES = {  # where the planner's words are not those of the studies
     "scratch": "linear regression (scratch)",
     "linear_transfer": "probe",
-    "fine_tuning": "fine-tuning",
-    "ridge_scratch": "ridge regression",
-    "ridge_probe": "probe, ridge",
-    "l2_sp": "L2-SP",
     "source_ridge": "ridge beside the source",
-    "null": "mean label",
-    "source_as_is": "source as it is",
 }
 VERDICTS = {"broken": "bad", "unseen": "soft", "holds": "good"}
+
+
+def named(method: str) -> str:
+    """A method in words."""
+    return NAMES.get(method) or _style.look(method).label
 
 
 @_style.styled
@@ -43,7 +36,7 @@ def page(plan: Any, name: str) -> Figure:
     _curves(left, plan)
     _planned(right, plan)
     found = plan.recommendation
-    said = "undecided" if found == "undecided" else NAMES[found]
+    said = "undecided" if found == "undecided" else named(found)
     basis = "theory" if plan.basis == "theory" else "held-out errors"
     figure.suptitle(f"{name[:60]}: {said} ({100 * plan.confidence:.0f} %, by {basis})")
     return _style.caption(
@@ -61,10 +54,10 @@ def _curves(panel: Axes, plan: Any) -> None:
             continue
         main = method in plan.risks
         line = {"lw": 2.2} if main else {"lw": 1.4, "ls": DASHES[method]}
-        panel.plot(plan.sample_sizes, value, color=COLOURS[method], label=NAMES[method], **line)
+        panel.plot(plan.sample_sizes, value, color=_style.look(method).colour, label=named(method), **line)
         if main:
             high = np.where(np.isfinite(curve.high), curve.high, 1e12)
-            panel.fill_between(plan.sample_sizes, curve.low, high, color=COLOURS[method], alpha=0.15, lw=0)
+            panel.fill_between(plan.sample_sizes, curve.low, high, color=_style.look(method).colour, alpha=0.15, lw=0)
         tops.append(max(float(np.nanmedian(value)), 1e-12))
     panel.axvline(plan.num_samples, color="k", ls=":", lw=1.2)
     asked = [value for value, *_ in plan.planned_risks.values() if np.isfinite(value) and value > 0]
@@ -79,14 +72,12 @@ def _planned(panel: Axes, plan: Any) -> None:
     values = np.maximum([value for _, value, _, _ in rows], 1e-300)
     start, edge = 0.2 * float(np.min(values)), 30 * float(np.max(values))
     for at, (method, value, low, high) in enumerate(rows):
-        out = method in plan.ruled_out
-        panel.plot(
-            [max(low, start), min(high, 10 * edge)], [at, at], color=COLOURS[method], lw=4, alpha=0.25 if out else 0.6
-        )
-        panel.plot([max(value, start)], [at], "x" if out else "o", color=COLOURS[method], ms=8)
+        out, colour = method in plan.ruled_out, _style.look(method).colour
+        panel.plot([max(low, start), min(high, 10 * edge)], [at, at], color=colour, lw=4, alpha=0.25 if out else 0.6)
+        panel.plot([max(value, start)], [at], "x" if out else "o", color=colour, ms=8)
         share = "ruled out" if out else f"{100 * plan.support.get(method, plan.overall[method]):.0f} %"
         panel.text(0.8 * edge, at, share, va="center", ha="right")
-    panel.set_yticks(range(len(rows)), [NAMES[row[0]] for row in rows])
+    panel.set_yticks(range(len(rows)), [named(row[0]) for row in rows])
     panel.invert_yaxis()
     panel.set(xscale="log", xlim=(start, edge), xlabel=f"predicted excess risk at n = {plan.num_samples:,}")
     panel.set_title("at the right: how often best, or as good as the best")
@@ -126,7 +117,7 @@ def _methods(plan: Any) -> str:
         measured = "" if held is None else f"{held.error:.3g} ± {held.standard_error:.2g}"
         verdict = "ruled out" if method in plan.ruled_out else share
         among = f"{100 * plan.overall[method]:.0f} %"
-        rows.append((NAMES[method], f"{value:.3g}", f"{low:.3g} to {high:.3g}", measured, verdict, among))
+        rows.append((named(method), f"{value:.3g}", f"{low:.3g} to {high:.3g}", measured, verdict, among))
     head = ("method", f"risk at n = {plan.num_samples:,}", "interval", "held-out error", "support", "among all")
     return _page.table(head, rows, range(1, 6))
 
@@ -136,7 +127,7 @@ def _estimates(plan: Any) -> str:
     found = [(key.replace("_", " "), plan.estimates[key]) for key in shown if key in plan.estimates]
     rows = [(name, f"{e.value:.3g}", f"{e.low:.3g} to {e.high:.3g}") for name, e in found]
     changes = [
-        f"From n = {c.num_samples:,} on: {NAMES[c.after]}; below: {NAMES[c.before]}." for c in plan.ranking_changes
+        f"From n = {c.num_samples:,} on: {named(c.after)}; below: {named(c.before)}." for c in plan.ranking_changes
     ]
     return _page.table(("", "estimate", "interval"), rows, (1, 2)) + "".join(f"<p>{_page.text(c)}</p>" for c in changes)
 

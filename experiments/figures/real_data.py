@@ -11,21 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from experiments.figures import style as _style
 
-LOOKS = {  # colour and marker
-    **{str(name): (look.colour, look.marker) for name, look in _style.LOOKS.items()},
-    "ridge_scratch": ("#8c8c8c", "p"),
-    "ridge_probe": ("#edb120", "v"),
-    "null": ("#bbbbbb", "_"),
-}
-LOOKS["probe"] = LOOKS["linear_transfer"]
-NAMES = {
-    **{str(name): look.label for name, look in _style.LOOKS.items()},
-    "ridge_scratch": "ridge regression",
-    "ridge_probe": "probe, ridge",
-    "source_ridge": "ridge beside the features",
-    "linear_transfer": "probe",
-    "null": "mean label",
-}
+NAMES = {"linear_transfer": "probe", "source_ridge": "ridge beside the features"}  # of whatever was pretrained
 SHARES = (("right", "within 5 % of the best", "#1f6f43"), ("within", "within 10 %", "#8fc7a6"))
 _OTHERS = ("worse", "#e6c3a5"), ("harmful: worse by more than 25 %", "#a3331f"), ("undecided", "0.85")
 
@@ -94,9 +80,9 @@ def errors(data: xr.Dataset) -> Figure:
 def _lines(panel: Axes, part: xr.Dataset, name: str, axis: str, protocol: str) -> None:
     for method in part[protocol].values:
         one = part.sel({protocol: method})
-        colour, mark = LOOKS[str(method)]
+        own, label = _style.look(method), NAMES.get(str(method)) or _style.look(method).label
         mean, error = one[f"{name}_mean"], one[f"{name}_standard_error"]
-        style = {"fmt": f"{mark}-", "ms": 5, "lw": 1.4, "color": colour, "label": NAMES.get(method, method)}
+        style = {"fmt": f"{own.marker}-", "ms": 5, "lw": 1.4, "color": own.colour, "label": label}
         panel.errorbar(part[axis], mean, error, **style)
     panel.set(xscale="log", yscale="log", xlabel="labelled rows $n$")
     _plain(panel, part[axis].values)

@@ -41,6 +41,14 @@ LOOKS = {
     Protocol.SOURCE_RIDGE: Look("#8a2be2", "<", "source ridge"),
     Protocol.LORA: Look("#7a2403", "*", "LoRA"),
 }
+OTHERS = {  # what the planner compares beside them
+    "l2_sp": LOOKS[Protocol.L2SP],
+    "ridge_scratch": Look("#8c8c8c", "p", "ridge regression"),
+    "ridge_probe": LOOKS[Protocol.RIDGE_TRANSFER]._replace(label="probe, ridge"),
+    "probe": LOOKS[Protocol.LINEAR_TRANSFER]._replace(label="probe"),
+    "null": Look("#bbbbbb", "_", "mean label"),
+    "source_as_is": Look("#7a5c3e", "h", "source as it is"),
+}
 DIVERGING = "RdBu_r"
 NOTHING = "0.9"  # where nothing was measured
 COLUMN, PAGE = 3.35, 6.9  # inches: one column of a paper, and two
@@ -133,9 +141,9 @@ def legend(figure: Figure, *sources: Any, ncols: int = 4) -> None:
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns)
 
 
-def look(protocol: str) -> Look:
-    """How a protocol is drawn, by its name."""
-    return LOOKS[Protocol(str(protocol))]
+def look(name: str) -> Look:
+    """How a protocol, or another method that the planner compares, is drawn, by its name."""
+    return OTHERS[str(name)] if str(name) in OTHERS else LOOKS[Protocol(str(name))]
 
 
 def points(panel: Any, x: Any, mean: Any, error: Any, protocol: str, **options: Any) -> None:

@@ -14,6 +14,7 @@ from benchmarks.lane_programs import PROGRAMS, program
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_program_lowers_for_gpus_and_tpus(name):
     found = {target: compiled.report(target, name, "small", 7, lower_only=True) for target in compiled.LOWERED}
@@ -60,6 +61,7 @@ def test_loops_over_lanes_and_communication_are_seen():
     assert compiled.collectives(added.as_text()) == {"all-reduce": 1}
 
 
+@pytest.mark.slow
 def test_a_step_is_counted_by_the_compiler_and_moves_no_less_than_it_must(capsys):
     assert (
         compiled.main(["--target", "cpu", "--program", "spectral", "--scale", "small", "--lanes", "7", "--json"]) == 0

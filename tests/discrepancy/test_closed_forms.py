@@ -32,6 +32,7 @@ def z(values, exact):
     return (np.mean(values) - float(exact)) / (np.std(values) / np.sqrt(len(values)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "reference"), PAIRS)
 def test_phi_divergences_against_monte_carlo(x64, noise, reference):
     """400,000 draws of each law; |z| < 4 for five divergences, and a source 30 % longer is told apart."""
@@ -63,6 +64,7 @@ def test_chi_squared_by_quadrature(x64):
     assert np.isinf(D.chi_squared(source=far, target=target))
 
 
+@pytest.mark.slow
 def test_networks_as_functions_agree_with_the_linear_forms(x64):
     """The same linear teachers given as functions, on a quadrature rule that integrates them."""
     nodes = D.gauss_hermite_inputs(3, 24)
@@ -102,6 +104,7 @@ def test_gaussian_transport(x64):
     assert D.wasserstein_sample(source=draws[0], target=draws[1]) > low  # biased upwards, as stated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e-7, 1e-5, 1e-3, 0.1, 1.0])
 @pytest.mark.parametrize(("noise", "reference"), [(0.5, 0.5), (0.3, 0.30003), (0.0, 0.0), (0.2, 1.5)])
 def test_transport_bounds_keep_their_order_in_float32(size, noise, reference):
@@ -121,6 +124,7 @@ def test_transport_bounds_keep_their_order_in_float32(size, noise, reference):
     np.testing.assert_allclose(D.wasserstein_2(**pair), exact, rtol=2e-6 if size > 1e-6 else 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", [1.0, 20.0, 300.0])
 @pytest.mark.parametrize("distance", [0.0, 1.0, 30.0])
 def test_jensen_shannon_at_unequal_noise(reference, distance):
@@ -155,6 +159,7 @@ def test_maximum_mean_discrepancy_against_its_unbiased_sample(x64):
     assert abs(z(np.array(found), exact**2)) < 4
 
 
+@pytest.mark.slow
 def test_dudley_never_exceeds_two(x64):
     far = {"source": LinearLaw(100 * SOURCE, 0.1), "target": LinearLaw(-100 * SOURCE, 0.1)}
     low, high = D.dudley_bounds(**far)

@@ -67,6 +67,7 @@ def test_far_but_positive(protocol):
     assert gain.mean - 3 * gain.standard_error > 0, gain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("amount", [1e-6, 1e-3, 0.1, 1.0, 100.0, 1e6])
 def test_signs_in_theory_for_any_amount(x64, amount):
     for protocol in ("fine_tuning", "linear_transfer"):

@@ -50,6 +50,7 @@ def test_docstring_examples_run():
         assert result.failed == 0, info.name
 
 
+@pytest.mark.slow
 def test_theory_as_functions():
     names = {}
     exec(block("start.md", "from tlx import theory"), names)
@@ -62,6 +63,7 @@ def test_planner_on_a_pilot():
     assert names["advice"].recommendation in ("scratch", "linear_transfer", "fine_tuning", "undecided")
 
 
+@pytest.mark.slow
 def test_runs_from_python_and_reading_results(tmp_path, monkeypatch, page):
     monkeypatch.chdir(tmp_path)
     names = {}

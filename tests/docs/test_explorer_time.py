@@ -16,6 +16,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["scratch", "linear_transfer", "fine_tuning"])
 def test_risk_over_time(page, x64, protocol):
     for theta, ratio, noise, depth, norm, source_norm, source_ratio, source_noise in CASES:

@@ -112,6 +112,7 @@ def test_same_seed_same_numbers_bit_for_bit_and_another_seed_others(reference):
     assert not np.allclose(grid(seed=4)[0].risk, reference[0].risk)
 
 
+@pytest.mark.slow
 def test_instances_differ_in_data_and_in_initial_weights():
     key = jax.random.key(0)
     one, two = (FULL.prepare(SETTING, _keys.lane(key, i), 10)[0] for i in (0, 1))
@@ -243,6 +244,7 @@ def test_a_rehearsal_has_the_shapes_and_computes_nothing(reference):
     assert found[0].bytes_per_call > 12 * 12 * 4  # at least one weight matrix
 
 
+@pytest.mark.slow
 def test_memory_is_obeyed_by_the_compiled_program(reference):
     one = tuple(jax.local_devices()[:1])
 

@@ -31,6 +31,7 @@ def bars(panel):
         yield container.get_label(), x, y, (ends[:, 1] - ends[:, 0]) / 2
 
 
+@pytest.mark.slow
 def test_the_ridge_figure_shows_standard_errors_over_usable_instances():
     """One of four instances failed: its risk is in no mean, and the error divides by the root of three."""
     own = small.study("phase_diagram")
@@ -49,6 +50,7 @@ def test_the_ridge_figure_shows_standard_errors_over_usable_instances():
     np.testing.assert_allclose(shown[3], kept.std(1, ddof=1) / np.sqrt(3), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_heat_map_shows_the_transferability_of_the_file(results):
     data = read(results("phase_diagram"))
     figure = small.study("phase_diagram").figures["phase_diagram"](data)
@@ -57,6 +59,7 @@ def test_the_heat_map_shows_the_transferability_of_the_file(results):
     np.testing.assert_allclose(known, data.transferability.sel(protocol="linear_transfer").values.T)
 
 
+@pytest.mark.slow
 def test_slices_show_the_means_and_errors_of_the_file(results):
     data = read(results("phase_diagram"))
     panel = small.study("phase_diagram").figures["slices"](data).axes[0]

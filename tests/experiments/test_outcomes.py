@@ -37,6 +37,7 @@ def test_diverged_lanes_are_counted_and_never_averaged(tmp_path, capsys):
         assert np.isnan(data.risk_mean.values[none_left]).all()
 
 
+@pytest.mark.slow
 def test_another_configuration_does_not_overwrite_a_result(tmp_path):
     small.run("scratch_risk", tmp_path, "engine=flow", "figures=[]")
     before = (tmp_path / "results.nc").read_bytes()
@@ -45,6 +46,7 @@ def test_another_configuration_does_not_overwrite_a_result(tmp_path):
     assert (tmp_path / "results.nc").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_and_another_does_not(tmp_path):
     runs = {}
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):

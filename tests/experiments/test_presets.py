@@ -89,6 +89,7 @@ def test_every_study_is_tested():
     }
 
 
+@pytest.mark.slow
 def test_a_phase_diagram_has_the_promised_variables(tmp_path):
     """The public contract of results.nc, in double precision."""
     small.run("phase_diagram", tmp_path, "precision=float64", "engine=flow", "figures=[]")
@@ -119,6 +120,7 @@ def test_every_option_says_what_it_is_for_and_some_study_takes_it():
             assert [name for name in STUDIES if help.takes(small.study(name).Config, group, option)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_option_composes_with_each_study_that_takes_it(name):
     """One of each group at a time, until each had its turn: it sets what it says, above the defaults and a preset."""

@@ -123,6 +123,7 @@ def test_digits_are_split_without_overlap_and_every_class_is_seen():
     assert set(labels[digits.data()[2]]) == set(range(5))
 
 
+@pytest.mark.slow
 def test_the_probe_of_a_network_is_ridge_at_its_best_penalty(x64):
     params = digits.start(jax.random.key(0), 12)
     pixels, targets, _, target = digits.data()
@@ -148,6 +149,7 @@ def test_the_score_card_counts_what_was_said():
     assert "50 % of 2" in findings.within(np.array([0.0, 5.0]), np.zeros(2), np.ones(2))
 
 
+@pytest.mark.slow
 def test_bad_configurations_are_refused_before_anything_is_computed():
     for word, message in {
         "parts=[]": "at least one",

@@ -25,6 +25,7 @@ def test_blockwise_moments_are_those_of_the_rows(key, pair, count):
         np.testing.assert_allclose(left, right, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_moment_loss_and_gradient_are_those_of_the_data(x64, key):
     pair = tasks.linear_pair(key, 0.4, tasks.power_law_spectrum(10))
     inputs, labels = data.draw(key, pair.target, pair.spectrum, 0.5, 7)

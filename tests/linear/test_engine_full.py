@@ -21,6 +21,7 @@ full = engine("full")
 SMALL = LinearSetting(dim=10, noise_std=0.5, pretrain=Optimizer(0.05, 2000), fine_tune=Optimizer(0.02, 200))
 
 
+@pytest.mark.slow
 def test_fine_tuning_is_descent_on_the_data_from_the_pretrained_weights(x64, key):
     setting = dataclasses.replace(SMALL, fine_tune=Optimizer(0.02, 200, tolerance=0.0))
     prepared, _ = full.prepare(setting, key, 6)
@@ -39,6 +40,7 @@ def test_fine_tuning_is_descent_on_the_data_from_the_pretrained_weights(x64, key
     np.testing.assert_allclose(report.fine_tuning_risk, risk, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_population_pretraining_learns_the_source_alone(key):
     prepared, _ = full.prepare(SMALL, key, 6)
     report = full.transfer(SMALL, prepared, jnp.asarray(1.0))
@@ -47,6 +49,7 @@ def test_population_pretraining_learns_the_source_alone(key):
     assert int(report.num_features) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source_samples", [None, 7, 30])
 def test_pretraining_ends_at_the_limit_where_it_can_be_placed(key, source_samples):
     """Steps of finite size leave the layers out of balance in proportion to it: taken out by extrapolation."""
@@ -64,6 +67,7 @@ def test_pretraining_ends_at_the_limit_where_it_can_be_placed(key, source_sample
     np.testing.assert_allclose(2 * two.fine_tuning_risk - one.fine_tuning_risk, placed.fine_tuning_risk, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_scratch_ends_at_the_minimum_norm_interpolator(key):
     setting = dataclasses.replace(SMALL, scratch=Optimizer(0.02, 100_000, tolerance=1e-6))
     prepared, report = full.prepare(setting, key, 5)

@@ -26,6 +26,7 @@ def close(one, other):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **ROUNDING), one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_grid_holds_the_lanes_of_its_engine(name, key):
     scratch, moved = lanes.transfer_grid(name, SETTING, key, [3, 5], np.array([[6], [12]]), ANGLES)
@@ -49,6 +50,7 @@ def observe_weights(weights, source):
     return {"end": weights, "gap": jnp.sum((deep_linear.predictor(weights) - source) ** 2)}
 
 
+@pytest.mark.slow
 def test_watched_networks_are_those_that_are_transferred(key):
     """Same keys: the last record is the predictor whose source risk the grid reports; the first is the start."""
     watch = {"observe": observe_weights, "record_at": (0, 100, 200)}
@@ -71,6 +73,7 @@ def test_flow_and_a_placed_network_take_no_steps_to_watch(key):
             lanes.pretraining_lanes(name, own, key, [0], observe=observe_weights, record_at=(0, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_pairs_with_tasks_of_their_own(name, key):
     """A pair's feature and labels are its target sample; its reports those of an engine at its own noise and norm."""

@@ -39,6 +39,7 @@ def test_the_pretrained_network_is_balanced_and_computes_the_source(depth, key, 
         np.testing.assert_allclose(left.T @ left, right @ right.T, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_refits_are_those_of_the_data(key, x64):
     """The minimum-norm fit and the probe, against least squares on the rows; n below and above d."""
     pair = teachers(key, SETTING, 0.4)
@@ -55,6 +56,7 @@ def test_refits_are_those_of_the_data(key, x64):
         assert int(sample.unseen.sum()) == max(24 - count, 0)
 
 
+@pytest.mark.slow
 def test_one_lane_alone_is_the_lane_in_a_batch(key):
     setting = dataclasses.replace(SETTING, optimizer=Optimizer(0.04, 100))
     many = outputs.output_lanes(setting, key, np.arange(3)[:, None], 9, np.array([0.0, 1.2]))

@@ -36,6 +36,7 @@ def pair_of(name, setting, key, num_samples=9):
     return one, prepared, pair, one.pretrain(setting, prepared, pair)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["full", "spectral", "flow"])
 def test_penalised_fine_tuning_ends_at_the_ridge_solution(name, key, x64):
     """All layers trained with k |beta - beta_pre|^2 end at (A + k)^-1 (b + k beta_pre), whatever the engine."""
@@ -51,6 +52,7 @@ def test_penalised_fine_tuning_ends_at_the_ridge_solution(name, key, x64):
     np.testing.assert_allclose(end.predictor, np.linalg.solve(covariance + 0.2 * spared, cross), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_huge_source_ridge_is_linear_transfer(key, x64):
     one, prepared, _, source = pair_of("spectral", SETTING, key)
     probe = one.probe(SETTING, prepared, source)
@@ -103,6 +105,7 @@ def test_a_batch_of_the_whole_sample_is_gradient_descent(name, key, x64):
     np.testing.assert_allclose(*ends, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_chain_and_full_weights_see_the_same_batches(key, x64):
     rule = Optimizer(0.02, 300, tolerance=0.0)
     for replacement in (True, False):
@@ -123,6 +126,7 @@ def test_an_epoch_without_replacement_sees_every_row_once(key):
     assert steps[0] != pytest.approx(steps[2])
 
 
+@pytest.mark.slow
 def test_lanes_report_every_penalty_and_skip_what_is_not_asked_for(key):
     setting = dataclasses.replace(SETTING, protocols=("l2sp",), fine_tune=Optimizer(0.03, 20))
     _, found = lanes.transfer_grid("spectral", setting, key, np.arange(2), 9, np.array([0.3, ANGLE]))

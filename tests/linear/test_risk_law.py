@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import xarray as xr
 from scipy import stats
 
@@ -45,6 +46,7 @@ def dataset(risk, instances, norm=1.0):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_law_holds_and_four_instances_reject_as_often_as_they_should():
     """Uniform probabilities, where Student's t rejects 5 % of the cells at 3: also with another norm."""
     norm, noise = 1.5, 0.3

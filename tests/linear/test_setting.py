@@ -71,6 +71,7 @@ def test_whole_samples_are_rounded_and_at_least_one():
     assert not LinearSetting(covariance_exponent=0.5).isotropic
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "norm"), [(1, 2.0), (2, 1.0), (3, 2.0)])
 def test_the_step_called_stable_is_two_over_the_curvature_at_a_balanced_fit(x64, key, depth, norm):
     target = norm * jnp.asarray([0.6, 0.0, -0.8, 0.0])

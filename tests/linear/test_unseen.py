@@ -21,6 +21,7 @@ SETTING = LinearSetting(
 )
 
 
+@pytest.mark.slow
 def test_one_trained_layer_keeps_c_at_one_and_all_layers_keep_balance(key, x64):
     """c = 1 with layer 1 alone; with all of them c = (|beta|/|beta_pre|)^((L-1)/L), here checked at a small step."""
     one = engine("full")
@@ -34,6 +35,7 @@ def test_one_trained_layer_keeps_c_at_one_and_all_layers_keep_balance(key, x64):
     np.testing.assert_allclose(flow.published_risk, first.published_risk, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_balance_starts_at_one_and_is_no_number_where_everything_is_seen(key):
     setting = dataclasses.replace(SETTING, times=(0.0, 1.0), fine_tune=Optimizer(0.04, 100))
     found = unseen.watch_lanes("spectral", setting, key, np.arange(2), 8, 0.9)

@@ -2,11 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from tlx.nonlinear.alignment import kernel_alignment
 from tlx.nonlinear.teachers import teacher_pair
 
 
+@pytest.mark.slow
 def test_alignment_is_one_on_itself_and_agrees_with_its_definition(x64, key):
     pair = teacher_pair(key, "rotation", 1.0, dim=4, num_neurons=3)
     assert jnp.allclose(kernel_alignment(pair.target, pair.target, "relu"), 1, rtol=1e-12)

@@ -16,6 +16,7 @@ def rows(key, count, dim=4):
     return jax.random.normal(key, (count, dim)) * jnp.linspace(0.2, 2.0, count)[:, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", CLOSED_FORMS)
 def test_gram_matrices_agree_with_a_million_samples(x64, key, activation):
     form = CLOSED_FORMS[activation]
@@ -54,6 +55,7 @@ def test_gradients_agree_with_finite_differences(x64, key, activation):
             assert abs(difference - slope[index]) < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", CLOSED_FORMS)
 def test_the_field_is_the_weighted_gram_matrix_and_its_gradient(x64, key, activation):
     form = CLOSED_FORMS[activation]
@@ -65,6 +67,7 @@ def test_the_field_is_the_weighted_gram_matrix_and_its_gradient(x64, key, activa
     assert jnp.allclose(gradient, expected, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_relu_at_angle_zero_pi_and_zero_vectors(x64):
     a = jnp.array([[1.5, 0.0], [0.0, 0.0]])
     b = jnp.array([[2.0, 0.0], [-2.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
@@ -78,6 +81,7 @@ def test_relu_at_angle_zero_pi_and_zero_vectors(x64):
     assert jnp.allclose(at_zero, b[0] / 4, rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gram", [kernels.relu_gram, kernels.erf_gram])
 @pytest.mark.parametrize("angle", [0.0, 1e-8, 1e-4, 1e-3, np.pi / 2, np.pi - 1e-3, np.pi - 1e-4, np.pi])
 def test_single_precision_is_as_good_as_its_rounding_at_every_angle(gram, angle):
@@ -99,6 +103,7 @@ def test_single_precision_is_as_good_as_its_rounding_at_every_angle(gram, angle)
     assert np.max(np.abs(single[1] - double[1])) <= tolerance * 6 + 2e-4 * (angle > 0) * 2
 
 
+@pytest.mark.slow
 def test_quadrature_for_any_activation_reports_a_bound_it_keeps(x64, key):
     # short rows: the quadrature's own error, not part of the bound, is then below 1e-9
     left, right = 0.3 * rows(jax.random.fold_in(key, 0), 4), 0.3 * rows(jax.random.fold_in(key, 1), 5)

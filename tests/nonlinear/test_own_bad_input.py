@@ -57,6 +57,7 @@ def refused(tmp_path, *words):
     return str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "message"), NETWORKS, ids=[name for name, _ in NETWORKS])
 def test_networks(tmp_path, name, message):
     said = refused(tmp_path, f"network.custom={name}")
@@ -71,6 +72,7 @@ def test_tasks(tmp_path, name, message):
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_an_object_with_the_methods_is_a_model_and_a_class_is_not():
     NonlinearSetting(Sound(), pretraining="online")
     with pytest.raises(ValueError, match="Sound is a class"):

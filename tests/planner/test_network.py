@@ -38,6 +38,7 @@ def case(count, outputs=1, noise=0.1, seed=0, dim=6):
     return net, params, inputs, labels + noise * rng.normal(size=labels.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("outputs", "block"), [(1, 2**26), (3, 4000)])
 def test_kernels_are_products_of_gradients_whatever_the_blocks(outputs, block, monkeypatch):
     monkeypatch.setattr(tangent, "_BLOCK", block)
@@ -55,6 +56,7 @@ def test_kernels_are_products_of_gradients_whatever_the_blocks(outputs, block, m
     np.testing.assert_allclose(whole, explicit["Dense_0"] + explicit["Dense_1"], rtol=2e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_head_and_its_features_are_found():
     net, params, inputs, _ = case(20)
     network = tangent.resolve(net, params, inputs)
@@ -85,6 +87,7 @@ def test_held_out_errors_are_those_of_separate_fits():
     assert plan.curves["zero_shot"].error == pytest.approx(zero, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_curves_hold_at_four_times_the_pilot():
     """Four pilots of 60 rows: the held-out error that pilots of 240 rows find lies in the interval in all but one."""
     inside = []
@@ -99,6 +102,7 @@ def test_curves_hold_at_four_times_the_pilot():
     assert np.sum(inside) >= 7
 
 
+@pytest.mark.slow
 def test_every_kind_of_network_is_taken():
     _, _, inputs, labels = case(40)
     nnx_plan = planner.plan_network(NnxNet(nnx.Rngs(0)), None, inputs, labels[:, 0])

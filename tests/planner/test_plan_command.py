@@ -74,6 +74,7 @@ def test_bad_input_is_one_sentence_and_code_2(tmp_path):
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.slow
 def test_a_run_prints_its_table_within_80_columns_and_escapes_what_it_shows(tmp_path, capsys):
     file = tmp_path / "<b>&.csv"
     file.write_text(text())

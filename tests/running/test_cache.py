@@ -45,6 +45,7 @@ def entries(directory):
     return sorted(path for path in directory.glob("jax-*/*"))
 
 
+@pytest.mark.slow
 def test_a_second_run_compiles_nothing_and_a_damaged_entry_is_made_again(tmp_path):
     first = ended(start(tmp_path))
     kept = entries(tmp_path)
@@ -75,6 +76,7 @@ def test_many_processes_share_a_cold_cache(tmp_path):
     assert ended(start(tmp_path))["hits"] == len(set(names))
 
 
+@pytest.mark.slow
 def test_the_folder_stays_within_its_bound(tmp_path):
     ended(start(tmp_path))
     size = max(path.stat().st_size for path in entries(tmp_path))

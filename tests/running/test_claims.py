@@ -101,6 +101,7 @@ def test_a_claim_that_cannot_be_written_is_not_left_behind(tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_waiting_is_shown(tmp_path, capsys, monkeypatch):
     from experiments.running import compute
 

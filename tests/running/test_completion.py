@@ -27,6 +27,7 @@ def offered(line):
     return done.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_completion_in_bash():
     assert offered("python -m experiments.sc") == ["experiments.scratch_risk"]

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import experiments
-from benchmarks import fuzz
+from benchmarks.tiny import TINY
 
 DESCENT = {"phase_diagram", "comparison", "learning_curves", "scratch_risk"}
 
@@ -19,12 +19,12 @@ EVERY_DAY = ("phase_diagram", "relu_phase_diagram")  # the others are minutes to
     "study",
     [
         pytest.param(name, marks=[] if name in EVERY_DAY else pytest.mark.thorough)
-        for name in fuzz.TINY
+        for name in TINY
         if name != "predictors"
     ],
 )
 def test_a_study_whose_runs_all_diverge(study, tmp_path):
-    words = [word for word in fuzz.TINY[study] if word != "figures=[]"] + ["optimizer.learning_rate=1000"]
+    words = [word for word in TINY[study] if word != "figures=[]"] + ["optimizer.learning_rate=1000"]
     words += ["pretraining.mode=gradient_descent"] if study in DESCENT else []
     data = experiments.run(study, words, directory=tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())

@@ -56,6 +56,7 @@ def test_a_refused_command_touches_nothing(tmp_path):
         assert everything(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_of_two_configurations_started_together_one_wins(tmp_path):
     program = [sys.executable, str(ROOT / "tests/running/toy_study.py"), str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_NUM_CPU_DEVICES": "1"}

@@ -7,6 +7,7 @@ from benchmarks import fuzz, fuzz_functions
 from benchmarks.tiny import TINY
 
 
+@pytest.mark.slow
 def test_every_study_has_a_tiny_configuration_that_is_accepted(tmp_path):
     """Else every draw upon it is refused, and nothing is tried."""
     assert set(TINY) == set(experiments.studies())

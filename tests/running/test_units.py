@@ -256,6 +256,7 @@ def test_no_name_depends_on_layout(run):
     assert _study.units(toy_study.STUDY, config)[0].name != name
 
 
+@pytest.mark.slow
 def test_a_thousand_finished_units_are_recognised_at_once(tmp_path):
     store = Units(tmp_path)
     made = [written(store, np.zeros(3000, np.float32), number=i) for i in range(1000)]

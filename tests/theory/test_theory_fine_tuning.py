@@ -74,6 +74,7 @@ def test_published_form_is_rejected_at_noise_one(depth):
     assert z_score(saved, float(theory.fine_tuning_gain(angle, 0.5, 1.0, published=True, **options))) < -20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source_ratio", [0.5, 1.5])
 @pytest.mark.parametrize(("noise", "source_noise", "dim"), [(0.2, 0.2, 100), (0.5, 1.0, 40)])
 def test_finite_source_against_drawn_data(source_ratio, noise, source_noise, dim):
@@ -92,6 +93,7 @@ def test_finite_source_against_drawn_data(source_ratio, noise, source_noise, dim
     assert size == pytest.approx(norm, rel=4 * np.std(np.sum(learned**2, -1)) / size**2 / np.sqrt(count) / 2)
 
 
+@pytest.mark.slow
 def test_finite_dimension_tends_to_the_limit(x64):
     angles, options = jnp.array([0.3, 1.2, 2.5]), {"depth": 3, "source_ratio": 1.5, "source_noise_std": 0.5}
     limit = theory.fine_tuning_risk(angles, 0.6, 0.5, **options)
@@ -114,6 +116,7 @@ def test_root_solves_its_equation(x64):
     np.testing.assert_array_equal(norm_root(jnp.array([INF]), jnp.array([0.5]), jnp.array([0.5])), INF)
 
 
+@pytest.mark.slow
 def test_root_derivatives(x64):
     def root(p):
         return norm_root(p[0], p[1], p[2])
@@ -167,6 +170,7 @@ def test_more_samples_than_dimensions_is_scratch(x64):
         np.testing.assert_array_equal(tuned, theory.scratch_risk(ratios, 0.5, target_norm=2.0, dim=dim))
 
 
+@pytest.mark.slow
 def test_poles(x64):
     assert np.isposinf(theory.fine_tuning_risk(0.4, 1.0, 0.5))
     assert float(theory.fine_tuning_risk(0.4, 1.0, 0.0)) == 0.0

@@ -58,6 +58,7 @@ def test_linear_transfer_near_as_many_source_samples_as_dimensions(x64, source_s
 GAINS = [(0.4, 0.3, 7, 0.1, 10.0, 64, 20.0, -41.85), (0.4, 0.3, 7, 1.0, 1.0, 67, 1.0, -0.7882)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", GAINS)
 def test_gain_of_fine_tuning_near_as_many_source_samples_as_dimensions(x64, case):
     """d = 61, n = 30, 4,000 pairs of data sets; the expansion was off by a factor of four in the first case."""

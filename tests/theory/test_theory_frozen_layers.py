@@ -42,6 +42,7 @@ def test_first_layer_frozen_is_linear_transfer():
     assert abs(z_score(risk(refitted, target), expected)) < 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trained", [1, 2, 4])
 def test_mean_over_data_sets_and_power(x64, trained):
     """Four layers, sigma = 1, 400 data sets at d = 40: c = 1 holds for one trained layer and is rejected for two."""
@@ -79,6 +80,7 @@ def test_low_rank_update_of_the_first_layer():
     assert np.min(np.linalg.norm(exact - published, axis=-1)) > 0.04
 
 
+@pytest.mark.slow
 def test_forms_and_boundaries_take_the_number_of_trained_layers(x64):
     angles, ratios = np.linspace(0.1, 1.5, 5)[:, None], np.array([0.2, 0.6, 1.5])[None]
     options = {"source_ratio": 0.7, "source_noise_std": 0.2, "target_norm": 1.3}

@@ -85,6 +85,7 @@ def test_poles():
     np.testing.assert_allclose(right, 1 + 1.04 / 10, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_features_against_drawn_data():
     rng, features, outside, inside, noise = np.random.default_rng(3), 8, 0.5, 0.9, 0.4
     for samples in (4, 14, 40):
@@ -97,6 +98,7 @@ def test_features_against_drawn_data():
         assert abs(z_score(measured, float(exact))) < 4  # 3 cases, 20,000 data sets each
 
 
+@pytest.mark.slow
 def test_features_identities(x64):
     angle, noise = 0.6, 0.3
     one = theory.feature_transfer_risk(1, np.sin(angle) ** 2, noise, num_samples=9.0, in_span_energy=np.cos(angle) ** 2)

@@ -63,6 +63,7 @@ def trained_risks(turn, depth, noise, count=150):
     return squared(scratch, target), squared(ends, target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [2, 3])
 def test_shared_output_vectors_are_a_sum_over_modes(x64, depth):
     """Full matrices, 150 data sets at d = 80, n = 40, sigma = 1: within 4 standard errors plus the limit's O(1/d)."""
@@ -77,6 +78,7 @@ def test_shared_output_vectors_are_a_sum_over_modes(x64, depth):
     assert abs(saved.mean() - published) > 5 * error
 
 
+@pytest.mark.slow
 def test_turned_output_vectors_are_not(x64):
     """The same singular values and angles with the outputs turned by 1.2: the sum is rejected."""
     scratch, tuned = trained_risks(1.2, 2, 0.3)
@@ -87,6 +89,7 @@ def test_turned_output_vectors_are_not(x64):
     assert abs(saved.mean() - gain) > 6 * saved.std() / np.sqrt(len(saved)) + 0.1
 
 
+@pytest.mark.slow
 def test_one_output_and_idle_outputs(x64):
     ratios, noises = np.array([0.3, 0.8, 1.5])[:, None], np.array([0.2, 1.0])[None]
     one = theory.multi_output_fine_tuning_risk(np.array([0.7]), ratios, noises, depth=3)

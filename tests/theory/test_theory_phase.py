@@ -67,6 +67,7 @@ def test_linear_region_opens_at_the_stated_angle(x64):
         assert np.isfinite(after[:2]).all()
 
 
+@pytest.mark.slow
 def test_anomalous_positive_transfer(x64):
     """Around n = d transfer helps at every angle, for any noise."""
     angles = np.linspace(0.1, np.pi / 2, 20)

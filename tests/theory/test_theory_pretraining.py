@@ -59,6 +59,7 @@ def test_norm_restarts_where_it_stopped(x64, depth):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_derivatives_are_the_flow(x64, depth):
     rate = jax.vmap(jax.grad(lambda t: theory.pretraining_norm(t, 0.2, source_norm=1.3, depth=depth)))(

@@ -12,6 +12,7 @@ RIDGED = [(1, 5, 0.2, 0.004), (3, 6, 0.05, 0.004), (3, 6, 0.5, 0.004), (5, 20, 0
           (5, 3, 0.1, 0.006), (20, 15, 0.02, 0.004), (4, 4, 0.1, 0.06)]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("features", "samples", "ridge", "allowed"), RIDGED)
 def test_features_with_a_ridge(x64, features, samples, ridge, allowed):
     """100,000/k draws of the spectrum: within 4 standard errors plus the stated error of the approximation."""
@@ -88,6 +89,7 @@ EDGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EDGES)
 def test_gradient_at_zero_penalty_is_the_one_sided_difference(x64, name):
     """They were all 0. Second order: (4 f(h) - f(2h) - 3 f(0))/(2h)."""
@@ -105,6 +107,7 @@ def test_gradient_at_zero_ridge_where_it_is_infinite(x64):
     assert np.isfinite(jax.grad(lambda t: theory.linear_transfer_risk(t, 0.3, num_samples=3.0))(0.8))
 
 
+@pytest.mark.slow
 def test_one_feature_at_any_data_set_size():
     """float32, and z-scores of 50,000 refits at the setting where the limit form gave .580 for .632."""
     rng = np.random.default_rng(0)

@@ -88,6 +88,7 @@ def test_layerwise_limits(x64):
     assert np.isinf(theory.layerwise_l2sp_risk(0.7, 0.5, 0.5, 0.1, source_ratio=1.0, source_noise_std=0.1))
 
 
+@pytest.mark.slow
 def test_layerwise_optimum(x64):
     depths, angles = jnp.array([1.0, 2.0, 3.0]), jnp.array([0.6, 0.6, 1.2])
     least = theory.optimal_layerwise_l2sp_risk(angles, 0.5, 0.5, depth=depths)
@@ -131,6 +132,7 @@ def test_tuned_against_tuned_breaks_even_at_the_stated_angle(x64):
     assert theory.tuned_break_even_angle(source_ratio=1.0, source_noise_std=0.1) == 0.0
 
 
+@pytest.mark.slow
 def test_source_ridge_contains_its_neighbours(x64):
     angle = jnp.linspace(0, np.pi, 7)
     options = {"num_samples": 30.0, "source_ratio": 0.7, "source_noise_std": 0.3}

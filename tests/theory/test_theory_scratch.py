@@ -64,6 +64,7 @@ def test_ridge_at_zero_is_scratch(x64):
         np.testing.assert_allclose(close, theory.scratch_risk(ratios[jnp.array([0, 1, 3, 4])], noise), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_optimal_ridge(x64):
     ratios, noise = jnp.array([0.2, 0.7, 1.0, 1.5]), 0.4
     best = theory.optimal_ridge(ratios, noise, target_norm=2.0)
@@ -111,6 +112,7 @@ def test_weight_decay_comes_to_rest_at_its_ridge(depth):
     np.testing.assert_allclose(end, rest[..., 0], atol=2e-5)
 
 
+@pytest.mark.slow
 def test_weight_decay_limits(x64):
     ratios = jnp.array([0.5, 2.0])
     np.testing.assert_array_equal(theory.weight_decay_ridge(ratios, 0.3, 0.0), 0.0)
@@ -124,6 +126,7 @@ def test_weight_decay_limits(x64):
     np.testing.assert_allclose(least, theory.optimal_ridge_risk(ratios, 0.3), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_weight_decay_gradient(x64):
     point = jnp.array([0.6, 0.4, 0.2])
     function = jax.jit(lambda p: theory.weight_decay_risk(p[0], p[1], p[2], depth=3))

@@ -99,6 +99,7 @@ def test_every_setting_at_twelve_times():
     assert np.mean(table <= 3) >= 0.97
 
 
+@pytest.mark.slow
 def test_the_endpoint_is_rejected_at_an_early_time():
     task, steps, rate = Task(0.7, 0.5, 0.8, 2, dim=120), np.array([4, 12]), 0.05
     found = simulation.descent(task, steps, rate, INSTANCES, 16)
@@ -107,6 +108,7 @@ def test_the_endpoint_is_rejected_at_an_early_time():
     assert np.min(np.abs(z_scores(found, end))) > 5
 
 
+@pytest.mark.slow
 def test_flow_is_rejected_where_batches_hold_two_samples():
     task, steps, rate = Task(0.6, 0.5, 1.0, 2, dim=120), np.array([40, 80, 160, 2500]), 0.006
     risks, balance = simulation.stochastic(task, steps, rate, 2, 2 * INSTANCES, 17)

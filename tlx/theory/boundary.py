@@ -159,21 +159,32 @@ def break_even_angle(
         source_ratio,
         source_noise_std,
     )
+    source = (source_norm, source_ratio, source_noise)
     if protocol == "linear_transfer":
-        enough = count > 2
-        variance = 1 / (_arrays.guarded(enough, count, 4.0) - 2)
-        across = jnp.where(enough, (scratch - noise**2 * variance) / (norm**2 * (1 + variance)), 0.0)
-        lost = lost_alignment(source_ratio, source_noise, source_norm, None)
-        gone = lost >= 1
-        squared = (across - lost) / _arrays.guarded(~gone, 1 - lost)
-        squared = jnp.where(gone, jnp.where(across > 1, 1.0, 0.0), squared)
-        between = (squared > 0) & (squared < 1)
-        angle = jnp.arcsin(jnp.sqrt(_arrays.guarded(between, squared, 0.5)))
-        return jnp.where(between, angle, jnp.where(squared >= 1, jnp.pi / 2, 0.0))
+        return _linear_break_even(scratch, noise, count, norm, *source)
+    return _fine_tuning_break_even(ratio, noise, 0 * depth if published else 1 - 1 / depth, norm, *source)
+
+
+def _linear_break_even(scratch, noise, count, norm, source_norm, source_ratio, source_noise) -> Array:
+    """Of linear transfer, from the risk of scratch; arrays of one shape."""
+    enough = count > 2
+    variance = 1 / (_arrays.guarded(enough, count, 4.0) - 2)
+    across = jnp.where(enough, (scratch - noise**2 * variance) / (norm**2 * (1 + variance)), 0.0)
+    lost = lost_alignment(source_ratio, source_noise, source_norm, None)
+    gone = lost >= 1
+    squared = (across - lost) / _arrays.guarded(~gone, 1 - lost)
+    squared = jnp.where(gone, jnp.where(across > 1, 1.0, 0.0), squared)
+    between = (squared > 0) & (squared < 1)
+    angle = jnp.arcsin(jnp.sqrt(_arrays.guarded(between, squared, 0.5)))
+    return jnp.where(between, angle, jnp.where(squared >= 1, jnp.pi / 2, 0.0))
+
+
+def _fine_tuning_break_even(ratio, noise, exponent, norm, source_norm, source_ratio, source_noise) -> Array:
+    """Of fine-tuning, whose null-space part is scaled with this exponent; arrays of one shape."""
     below, _ = _arrays.one_sided(ratio)
     square = squared_norm(source_ratio, source_noise, source_norm, None)
     size = norm**2 * below + noise**2 * _arrays.noise_gain(below)
-    scale = null_space_scale(size, below, square, 0 * depth if published else 1 - 1 / depth)
+    scale = null_space_scale(size, below, square, exponent)
     cosine = scale * square / (2 * norm * source_norm * kept(source_ratio))
     possible = cosine < 1
     angle = jnp.where(possible, jnp.arccos(_arrays.guarded(possible, cosine, 0.5)), 0.0)
