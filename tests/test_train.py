@@ -28,6 +28,26 @@ def by_hand(optimizer, steps):
     return w
 
 
+@pytest.mark.parametrize("unroll", [1, 2, 3])
+@pytest.mark.parametrize("steps", [1, 5, 23])
+def test_steps_written_out_in_one_turn_are_the_same_steps(unroll, steps):
+    """Each with its own number, whatever is left over at a look."""
+    rule = Optimizer(0.1, steps, tolerance=0.0, check_every=7)
+
+    def step_loss(w, step):
+        return loss(w) * (step + 1)
+
+    w = np.asarray(START, np.float64)
+    for step in range(steps):
+        w = w - 0.1 * (step + 1) * np.asarray(CURVATURE) * (w - np.asarray(TARGET))
+    result = train(loss, START, rule, step_loss=step_loss, unroll=unroll)
+    np.testing.assert_allclose(result.params, w, rtol=2e-4)
+    np.testing.assert_allclose(
+        train(loss, START, rule, unroll=unroll).params, by_hand(rule, steps), rtol=2e-6, atol=2e-6
+    )
+    assert int(result.num_steps) == steps
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.7])
 @pytest.mark.parametrize("decay", [0.0, 0.2])
 @pytest.mark.parametrize("steps", [1, 50, 137])

@@ -23,10 +23,14 @@ from tlx.linear.task import LinearPair
 from tlx.networks import deep_linear
 from tlx.train import Optimizer, Status, TrainResult, train
 
+UNROLL = 2  # a step moves little but weights
+
 
 def fit(weights: deep_linear.Weights, sample: Moments, optimizer: Optimizer, **record: Any) -> TrainResult:
     """Train all layers of a deep linear network on a squared loss; `record` as in `tlx.train.train`."""
-    return train(lambda w: data.squared_loss(deep_linear.predictor(w), sample), weights, optimizer, **record)
+    return train(
+        lambda w: data.squared_loss(deep_linear.predictor(w), sample), weights, optimizer, unroll=UNROLL, **record
+    )
 
 
 def start(setting: LinearSetting, key: Array) -> deep_linear.Weights:
@@ -124,6 +128,7 @@ class Full(Engine):
             observe=lambda trained: risk(predictor(trained)),
             record_at=record_steps(setting.times, rule),
             step_loss=None if setting.batch_size is None else batch,
+            unroll=UNROLL,
         )
         return _trained(result._replace(params=whole(result.params)))
 
@@ -140,7 +145,7 @@ class Full(Engine):
         def loss(weights):
             return data.squared_loss(deep_linear.predictor(weights), sample) + anchored(weights, start, penalty)
 
-        return _trained(train(loss, start, setting.fine_tune))
+        return _trained(train(loss, start, setting.fine_tune, unroll=UNROLL))
 
     def head_over_time(
         self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk
