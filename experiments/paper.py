@@ -1,16 +1,21 @@
 """Every figure of the paper at laptop size, and those it left out, on one page with a table of contents.
 
-python -m experiments.paper [--output DIR] [preset ...]
+python -m experiments.paper [--output DIR] [--jobs N] [preset ...]
 
-Each preset under conf/experiment is one command of one study; what is finished is not computed again. The page says
-for each the command, seconds, training runs, and the worst distance from theory, and leads to the report of the run.
+Each preset under conf/experiment is one command of one study, two of them at a time on CPUs; what is finished is not
+computed again. The page says for each the command, seconds, training runs, and the worst distance from theory, and
+leads to the report of the run.
 """
 
 import argparse
+import importlib.metadata
+import importlib.util
 import json
+import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -72,16 +77,29 @@ def heading(preset: str) -> str:
     return HEADINGS.get(preset, preset.replace("_", " "))
 
 
-def run(preset: str, output: Path) -> dict[str, Any]:
-    """Run one preset in a process of its own, and read its summary."""
+def run(preset: str, output: Path, jobs: int = 1) -> dict[str, Any]:
+    """Run one preset in a process of its own, beside others if there are several jobs, and read its summary."""
     study = yaml.safe_load(preset_path(preset).read_text())["study"]
     command = [sys.executable, "-m", f"experiments.{study}", f"experiment={preset}", f"hydra.run.dir={output / preset}"]
+    environment = dict(os.environ)
+    if jobs > 1:  # lines of several would mix, and each is to have its own cores
+        command.append("quiet=true")
+        environment.setdefault("JAX_NUM_CPU_DEVICES", str(max(1, (os.cpu_count() or 1) // jobs)))
+        _console.say(f"{preset}: begun")
     begin = time.perf_counter()
-    done = subprocess.run(command, check=False)
+    done = subprocess.run(command, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"error: {' '.join(command[1:])} ended with code {done.returncode}; what is finished is kept.")
     summary = json.loads((output / preset / "summary.json").read_text())
-    return {"preset": preset, "study": study, "seconds": time.perf_counter() - begin, "summary": summary}
+    pictures = [file for file in summary["files"] if file.endswith(".png")]
+    seconds = time.perf_counter() - begin
+    worst = max((abs(f["worst_z"]) for f in summary["protocols"].values() if f["cells"]), default=None)
+    away = "" if worst is None else f", at most {worst:.1f} standard errors from theory"
+    _console.say(f"{preset}: {seconds:.0f} s, {summary['training_runs']:,} training runs{away}")
+    return {
+        **{"preset": preset, "study": study, "seconds": seconds, "summary": summary},
+        "widths": {file: _page.width(output / preset / file) for file in pictures},
+    }
 
 
 def section(entry: dict[str, Any]) -> str:
@@ -95,10 +113,10 @@ def section(entry: dict[str, Any]) -> str:
     table = _page.table(("", "cells", "instances", "within 3 se", "worst z", "worst cell"), rows, range(1, 5))
     captions = summary.get("captions", {})
     figures = "".join(
-        f'<figure><img src="{_page.text(name)}/{_page.text(file)}" alt="{_page.text(file)}" loading="lazy">'
+        f'<figure><img src="{_page.text(name)}/{_page.text(file)}" alt="{_page.text(file)}" '
+        f'width="{entry["widths"][file]}" loading="lazy">'
         f"<figcaption>{_page.text(captions.get(file.removesuffix('.png'), ''))}</figcaption></figure>"
-        for file in summary["files"]
-        if file.endswith(".png")
+        for file in entry["widths"]
     )
     notes = "".join(f"<li>{_page.text(line)}</li>" for line in summary.get("notes", "").splitlines() if line)
     command = f"python -m experiments.{entry['study']} experiment={name}"
@@ -126,16 +144,31 @@ def render(entries: list[dict[str, Any]], total: str) -> str:
     return _page.document(TITLE, f"{head}<nav><ul>{''.join(contents)}</ul></nav>{''.join(body)}")
 
 
+def _accelerated() -> bool:
+    """Whether JAX may find an accelerator here, which one command at a time should have."""
+    return bool(importlib.metadata.entry_points(group="jax_plugins")) or importlib.util.find_spec("libtpu") is not None
+
+
 def main() -> None:
     """Run the presets and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_help.Paragraphs)
     parser.add_argument("presets", nargs="*", default=list(HEADINGS))
     parser.add_argument("--output", type=Path, default=Path("outputs/paper"), help="or hydra.run.dir=DIR")
+    parser.add_argument("--jobs", type=int, default=1 if _accelerated() else 2, help="commands at a time")
     arguments = parser.parse_args([word.replace("hydra.run.dir=", "--output=", 1) for word in sys.argv[1:]])
+    if arguments.jobs < 1:
+        parser.error(f"--jobs {arguments.jobs} must be at least 1")
     for preset in arguments.presets:
         preset_path(preset)
-    entries = [run(preset, arguments.output) for preset in arguments.presets]
-    total = f"{len(entries)} commands, {sum(e['seconds'] for e in entries):.0f} s in all."
+    begin = time.perf_counter()
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        running = [pool.submit(run, preset, arguments.output, arguments.jobs) for preset in arguments.presets]
+        try:
+            entries = [one.result() for one in running]
+        except BaseException:  # an interrupt reaches the commands too, which keep what they have
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    total = f"{len(entries)} commands, {time.perf_counter() - begin:.0f} s in all."
     path = arguments.output / "index.html"
     _store.write_bytes(path, render(entries, total).encode())
     _console.say(f"{total}\nopen in a browser: {path.resolve()}")

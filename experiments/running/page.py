@@ -25,6 +25,7 @@ figure{margin:1.4rem 0}figure img{max-width:100%;height:auto;background:#fff;bor
 figcaption{color:var(--soft);font-size:.93rem;margin-top:.4rem}
 details summary{cursor:pointer;color:var(--link)}nav ol{columns:2;padding-left:1.2rem}
 """
+DENSITY = 1.6  # pixels of a picture to one of a page
 MAX_IMAGE_BYTES = 400_000  # of one embedded picture; a larger one is reduced to a palette
 
 
@@ -61,6 +62,11 @@ def image(path: Path, alternative: str, limit: int = MAX_IMAGE_BYTES) -> str:
         content = _reduced(content, limit)
     data = base64.b64encode(content).decode()
     return f'<img alt="{text(alternative)}" src="data:image/png;base64,{data}">'
+
+
+def width(path: Path) -> int:
+    """Of a PNG file on a page, in pixels of the page: with it the letters of all figures have one size."""
+    return round(int.from_bytes(path.read_bytes()[16:20], "big") / DENSITY)
 
 
 def _reduced(content: bytes, limit: int) -> bytes:

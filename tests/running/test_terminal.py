@@ -147,9 +147,11 @@ def test_the_page_of_the_paper_has_contents_and_headings_in_words():
         "training_runs": 3,
         "notes": "remark & more",
     }
-    entries = [{"preset": p, "study": "phase_diagram", "seconds": 1.0, "summary": summary} for p in ("depths", "demo")]
+    every = {"study": "phase_diagram", "seconds": 1.0, "summary": summary, "widths": {"phase_diagram.png": 1000}}
+    entries = [{"preset": p, **every} for p in ("depths", "demo")]
     page = paper.render(json.loads(json.dumps(entries)), "2 commands")
     assert '<a href="#depths">Depth of the network</a>' in page
     assert '<h3 id="demo">' in page
+    assert 'src="demo/phase_diagram.png" alt="phase_diagram.png" width="1000"' in page
     assert "<script>" not in page
     assert "remark &amp; more" in page
