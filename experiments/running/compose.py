@@ -135,6 +135,6 @@ def slug(overrides: str) -> str:
     """
     words = sorted(re.split(r",(?=[\w.+~/@]+=)", overrides)) if overrides else []
     words.sort(key=lambda word: not word.startswith("experiment="))
-    shown = ",".join(words).replace("experiment=", "")
+    shown = ",".join(re.sub(r"=(['\"])(.*)\1$", r"=\2", word) for word in words).replace("experiment=", "")
     text = "".join(c if c.isalnum() or c in "=._,-" else "-" for c in shown) or "default"
     return text if len(text) <= 80 else f"{text[:64]}-{hashlib.sha256(overrides.encode()).hexdigest()[:12]}"

@@ -106,6 +106,7 @@ def test_a_folder_is_named_by_its_preset_first():
     }
     assert names == {"demo,engine=flow,task.dim=30"}
     assert compose.slug("grid.values=[0.1,0.2],experiment=depths") == "depths,grid.values=-0.1,0.2-"
+    assert compose.slug("data='my pilot.npz',num_samples=5") == "data=my-pilot.npz,num_samples=5"
     assert compose.slug("") == "default"
 
 
