@@ -13,6 +13,9 @@ from tlx import ensemble
 
 def start_jax(config: StudyConfig) -> None:
     """Set precision, devices, and where compiled programs are kept."""
+    # One LAPACK thread a device: other jobs may share the machine, and threads that wait for each other's cores cost a
+    # factor of ten to fifty. `tlx.ensemble` sees to it where SciPy was loaded before.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     jax.config.update("jax_enable_x64", config.precision is Precision.float64)
     jax.config.update("jax_default_matmul_precision", "highest")
     _keep_programs(config.cache)
