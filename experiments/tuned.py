@@ -13,6 +13,7 @@ import xarray as xr
 
 from experiments.learning_curves import LearningCurvesGrid, times
 from experiments.linear import theory as _theory
+from experiments.linear import tuning as _tuning
 from experiments.linear.config import (
     Engine,
     L2spConfig,
@@ -32,7 +33,7 @@ from experiments.running.app import main
 from experiments.running.config import EnsembleConfig
 from experiments.running.store import Arrays
 from experiments.running.study import Place, Progress, UserError, Verdict
-from tlx import stats, theory
+from tlx import stats
 from tlx.linear.setting import PENALISED, PROTOCOLS, LinearSetting
 
 TIMES = [float(t) for t in np.unique(np.round(np.geomspace(0.05, 40, 30), 2))]  # even in the logarithm
@@ -121,16 +122,18 @@ class Tuned(PhaseDiagram):
         whole = _theory.whole_ratio(setting, data.sample_ratio.values)
         theta = data.theta.values
         fine = np.linspace(theta[0], theta[-1], 33)
-        both = optima(setting, np.concatenate([theta, fine]), whole)  # one call: compiling is what takes time
+        both = _tuning.optima(setting, np.concatenate([theta, fine]), whole)  # one call: compiling is what takes time
         exact, curve = both[:, : theta.size], both[:, theta.size :]
         data.coords["fine_angle"] = fine
-        data["theory_tuned"], data["z_tuned"] = (CELL, exact), (CELL, stats.z_score(found, exact))
+        within = _tuning.listed(setting, config.engine.value, theta, whole)
+        data["theory_tuned"], data["theory_listed"] = (CELL, exact), (CELL, within)
+        data["z_tuned"] = (CELL, stats.z_score(found, within))
         data["theory_tuned_curve"] = (("protocol", "fine_angle", "sample_ratio"), curve)
         data.attrs["notes"] = "\n".join([data.attrs["notes"], *_findings(data)]).strip()
         return data
 
     def verdicts(self, data: xr.Dataset) -> list[Verdict]:
-        """Standard errors from the optima of theory; a choice from a list is a little above them."""
+        """Standard errors from theory's least risk among the same penalties and times."""
         out = []
         for name in data.protocol.values:
             own, count = data.z_tuned.sel(protocol=name), data.usable_instances.sel(protocol=name)
@@ -153,25 +156,6 @@ def candidates(data: xr.Dataset, protocol: str) -> np.ndarray:
         found = data[f"risk_by_{PENALTY[protocol]}"], PENALTY[protocol]
     values, along = found
     return values.transpose("theta", "sample_ratio", along, "instance").values
-
-
-def optima(setting: LinearSetting, theta: np.ndarray, ratio: np.ndarray) -> np.ndarray:
-    """Theory's least risk of every protocol of the setting: (protocol, theta, n/d); NaN under a power law."""
-    angle, ratios = np.meshgrid(theta, ratio, indexing="ij")
-    source, noise, count = _theory.source_of(setting), setting.noise_std, ratios * setting.dim
-    pair = (angle, ratios, noise)
-    norm = {"target_norm": setting.target_norm}
-    forms = {
-        "scratch": lambda: theory.optimal_ridge_risk(ratios, noise, **norm),
-        "linear_transfer": lambda: theory.optimal_linear_transfer_risk(angle, noise, num_samples=count, **source),
-        "fine_tuning": lambda: theory.best_stopping("fine_tuning", *pair, depth=setting.depth, **source)[1],
-        "l2sp": lambda: theory.optimal_l2sp_risk(*pair, **source),
-        "layerwise_l2sp": lambda: theory.optimal_layerwise_l2sp_risk(*pair, depth=setting.depth, **source),
-        "source_ridge": lambda: theory.optimal_source_ridge_risk(*pair, num_samples=count, **source),
-    }
-    if not setting.isotropic:
-        return np.full((len(setting.protocols), *angle.shape), np.nan)
-    return np.stack([np.asarray(forms[str(protocol)](), float) for protocol in setting.protocols])
 
 
 def _findings(data: xr.Dataset) -> list[str]:

@@ -6,7 +6,7 @@ import small
 import xarray as xr
 
 from experiments import frozen_layers, sgd, stopping, tuned
-from experiments.linear import halves, over_time
+from experiments.linear import halves, over_time, tuning
 from experiments.running.study import UserError
 from tlx import theory
 
@@ -55,12 +55,37 @@ def test_a_study_of_stopping_holds_both_sides(results):
     assert data.theory_break_even_angle.shape == data.sample_ratio.shape
 
 
+def test_theory_is_searched_among_the_penalties_that_were_tried():
+    """A list without the optimum leaves theory where the list does; without a penalty L2-SP is fine-tuning."""
+    words = ["task.dim=40", "task.noise_std=0.5", "l2sp.penalties=[0.0]", "l2sp.weight_decays=[0.0,0.3]"]
+    words += ["linear_transfer.ridges=[10.0]", "scratch.weight_decays=[0.0]", "source_ridge.ridges=[100.0]"]
+    config = small.composed("tuned", [*small.SMALL["tuned"], *words, "grid.times=[0.1,0.5]"])
+    setting = small.study("tuned").setting(config)
+    theta, ratio, place = np.array([0.3, 1.2]), np.array([0.4]), {"dim": 40}
+    found = dict(zip(map(str, setting.protocols), tuning.listed(setting, "flow", theta, ratio), strict=True))
+    free = theory.fine_tuning_risk(theta, 0.4, 0.5, depth=setting.depth, **place)
+    decayed = theory.layerwise_l2sp_risk(theta, 0.4, 0.5, 0.3, depth=setting.depth)
+    times = theory.risk_over_time("fine_tuning", [0.1, 0.5], theta, 0.4, 0.5, depth=setting.depth, num_samples=16.0)
+    expected = {
+        "scratch": np.full(2, theory.scratch_risk(0.4, 0.5)),
+        "linear_transfer": theory.linear_transfer_risk(theta, 0.5, num_samples=16.0, ridge=10.0),
+        "fine_tuning": times.min(-1),
+        "l2sp": free,
+        "layerwise_l2sp": np.minimum(free, decayed),
+        "source_ridge": theory.source_ridge_risk(theta, 0.4, 0.5, 100.0, num_samples=16.0),
+    }
+    for name, wanted in expected.items():
+        np.testing.assert_allclose(found[name][:, 0], wanted, rtol=1e-4, err_msg=name)
+
+
 def test_a_tuned_study_compares_every_protocol_with_its_optimum(results):
     data = read(results("tuned"))
     assert list(data.protocol.values) == [
         "scratch", "linear_transfer", "fine_tuning", "l2sp", "layerwise_l2sp", "source_ridge",
     ]  # fmt: skip
     assert np.isfinite(data.theory_tuned).all()
+    same = ["scratch", "linear_transfer", "source_ridge"]  # the others' optima are those of infinite dimension
+    assert np.all(data.theory_listed.sel(protocol=same) >= data.theory_tuned.sel(protocol=same) - 1e-4)
     least = data.theory_tuned.sel(protocol="source_ridge") - data.theory_tuned.sel(protocol="scratch")
     assert np.all(least < 0.2)  # never worse than tuned scratch but for the probe's own 1/n
     assert np.all(data.theory_tuned.sel(protocol="scratch") <= data.theory.sel(protocol="scratch"))
