@@ -43,7 +43,7 @@ class _Work:
     todo: list[Unit]
     report: Callable[[int, int], None]
     stopping: Callable[[str], None]
-    starting: Callable[[str], None]
+    starting: Callable[[str], None] | None  # until the first unit begins
     claims: Claims = field(default_factory=Claims)
     outcome: Outcome = field(default_factory=Outcome)
     order: dict[str, int] = field(default_factory=dict)  # a unit's number in the whole study, which all hosts share
@@ -96,12 +96,12 @@ def compute_missing(
     every: list[Unit] | None = None,
     *,
     stopping: Callable[[str], None] = lambda name: None,
-    starting: Callable[[str], None] = lambda place: None,
+    starting: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Compute and store the given units in order; `report(lanes done, lanes in all)` after every compiled call.
 
     Units that another process computes are left to it and waited for at the end. `stopping` is called with a signal's
-    name before the process ends because a compiled call did not, `starting` with the place of each unit that begins.
+    name before the process ends because a compiled call did not, `starting` with the place of the first unit.
 
     Raises:
         Stopped: a signal asked for it; what is finished is stored, the unit under way is saved.
@@ -185,7 +185,9 @@ def _compute(work: _Work, unit: Unit, stop: signals.Stop) -> None:
         stop.check()
 
     hosts.announce(work.order[unit.name])
-    work.starting(studies.where(work.study, work.config, unit))
+    if work.starting is not None:
+        work.starting(studies.where(work.study, work.config, unit))
+        work.starting = None
     # over several hosts a unit is all or nothing: what one of them had saved, the others would lack
     seconds = work.config.checkpoint.seconds if jax.process_count() == 1 else None
     work.journal = Journal(work.store.beside(unit.name, "partial"), seconds)

@@ -1,12 +1,13 @@
 """The cores of a CPU: how many devices JAX sees there, and how many LAPACK may take; used through `tlx.ensemble`."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import jax
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from tlx._checks import check_count
 
@@ -40,5 +41,11 @@ def shared_out(devices: tuple[Any, ...]) -> Iterator[None]:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     own = os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores // len(devices))))
-    with threadpool_limits(int(own) if own.isdigit() else None, user_api="blas"):
+    with _loaded().limit(limits=int(own) if own.isdigit() else None, user_api="blas"):
         yield
+
+
+@functools.cache
+def _loaded() -> ThreadpoolController:
+    """The libraries loaded at the first call, by when the environment is set for those that come later."""
+    return ThreadpoolController()

@@ -134,8 +134,10 @@ class LinearSetting:
         check_positive("lora_scale", self.lora_scale, remedy="An update that starts at zero never moves; try 1e-3.")
         for name in ("ridges", "weight_decays", "l2sp_penalties", "layerwise_decays", "source_ridges"):
             values = concrete(getattr(self, name))
-            require(values is None or values.ndim > 0, f"{name} = {values} is one number; pass it as ({values},).")
-            require(values is None or values.size > 0, f"{name} = {values} is empty; [0.0] is the plain case.")
+            if values is not None and values.ndim == 0:
+                raise ValueError(f"{name} = {values} is one number; pass it as ({values},).")
+            if values is not None and values.size == 0:
+                raise ValueError(f"{name} = {values} is empty; [0.0] is the plain case.")
         self._check_choices()
         check_number("times", self.times)
         increasing = list(self.times) == sorted(set(self.times)) and min(self.times, default=0.0) >= 0
