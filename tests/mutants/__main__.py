@@ -97,7 +97,9 @@ def write(table: dict[str, str]) -> None:
 
 def main(words: list[str]) -> int:
     """Run the chosen faults; 1 if one survives."""
-    chosen = [f for f in FAULTS if not words or any(w in (f.name, f.file, f.folder) or w in f.file for w in words)]
+    chosen = [f for f in FAULTS if not words or any(w in text for w in words for text in (f.name, f.file, f.folder))]
+    if not chosen:
+        raise SystemExit(f"no fault's name, file or folder holds any of {words}")
     survivors, table, sound = 0, rows(), set()
     with tempfile.TemporaryDirectory() as place:
         tree = Path(place)
