@@ -1,6 +1,7 @@
 """Engine `full`: every weight of every network is trained, by any optimizer, from any start."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,14 +24,12 @@ from tlx.linear.task import LinearPair
 from tlx.networks import deep_linear
 from tlx.train import Optimizer, Status, TrainResult, train
 
-UNROLL = 2  # a step moves little but weights
+descend = functools.partial(train, unroll=2)  # a step moves little but weights
 
 
 def fit(weights: deep_linear.Weights, sample: Moments, optimizer: Optimizer, **record: Any) -> TrainResult:
     """Train all layers of a deep linear network on a squared loss; `record` as in `tlx.train.train`."""
-    return train(
-        lambda w: data.squared_loss(deep_linear.predictor(w), sample), weights, optimizer, unroll=UNROLL, **record
-    )
+    return descend(lambda w: data.squared_loss(deep_linear.predictor(w), sample), weights, optimizer, **record)
 
 
 def start(setting: LinearSetting, key: Array) -> deep_linear.Weights:
@@ -121,14 +120,13 @@ class Full(Engine):
         def batch(trained, step):
             return batches.loss(key, setting, prepared.rows, sample.num_samples, predictor(trained), step)
 
-        result = train(
+        result = descend(
             lambda trained: data.squared_loss(predictor(trained), sample),
             begin,
             rule,
             observe=lambda trained: risk(predictor(trained)),
             record_at=record_steps(setting.times, rule),
             step_loss=None if setting.batch_size is None else batch,
-            unroll=UNROLL,
         )
         return _trained(result._replace(params=whole(result.params)))
 
@@ -145,7 +143,7 @@ class Full(Engine):
         def loss(weights):
             return data.squared_loss(deep_linear.predictor(weights), sample) + anchored(weights, start, penalty)
 
-        return _trained(train(loss, start, setting.fine_tune, unroll=UNROLL))
+        return _trained(descend(loss, start, setting.fine_tune))
 
     def head_over_time(
         self, setting: LinearSetting, prepared: Prepared, source: Trained, risk: Risk
