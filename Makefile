@@ -1,4 +1,6 @@
 # make demo | make test | make lint | make help. Everything happens in .venv, made on first use.
+# The pinned lists are complete, so pip resolves nothing (--no-deps): older versions of pip look past a pin for a package
+# that another one requires with an extra, and then refuse the newer version that they found for want of a hash.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +17,7 @@ $(READY): $(PINS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "error: $$($(PYTHON) --version) is not supported; tlx needs Python 3.11, 3.12 or 3.13. Name one: make PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(PINS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(PINS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -57,7 +59,7 @@ bench: $(READY) ## measure speed against PyTorch and the machine's limits (about
 DOCS_READY := $(VENV)/.docs-ready
 
 $(DOCS_READY): requirements-docs.txt $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-docs.txt
 	@touch $@
 
 docs: $(DOCS_READY) ## the documentation site: site/index.html, with the explorer in site/explorer/index.html
