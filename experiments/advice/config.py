@@ -57,5 +57,5 @@ class RealDataConfig(StudyConfig):
     elements: ElementsConfig = field(default_factory=ElementsConfig)
     digits: DigitsConfig = field(default_factory=DigitsConfig)
     ensemble: EnsembleConfig = field(default_factory=lambda: EnsembleConfig(num_instances=10))
-    tolerance: float = 0.05  # a method within this relative distance of the best is as good as the best
+    tolerance: float = 0.1  # a method within this relative distance of the best is as good as the best
     confidence: float = 0.9  # least share of support of what is recommended

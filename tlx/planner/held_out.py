@@ -7,7 +7,7 @@ from tlx.planner._pilot import Pilot
 from tlx.planner.leave_one_out import Tuned
 
 _FLOOR = 1e-12
-_FEW = 45  # rows below which resampling squared errors says little (measured, benchmarks/planner_false_alarms.py)
+_FEW = 60  # rows below which resampling squared errors says little (measured, benchmarks/planner_false_alarms.py)
 
 
 def held_out(pilot: Pilot, depth: float | int) -> dict[str, Tuned]:
@@ -63,16 +63,26 @@ def balance(inputs, labels, source, depth: float | int) -> float:
     return float(np.exp(low))
 
 
+def widening(count: int) -> float:
+    """Factor on the deviations of resampled held-out means: sqrt(1 + (60/n)²).
+
+    The n fits share their rows, and a squared error has a heavy tail that few rows do not show, so that resamples of a
+    small pilot vary less than pilots do. Found by measuring how often the advice was harmful, over pilots of 30 to 240
+    rows outside every assumption (`benchmarks/planner_false_alarms.py`) and word vectors (`experiments.real_data`).
+    """
+    return float(np.sqrt(1 + (_FEW / count) ** 2))
+
+
 def bootstrap_support(
     errors: dict[str, np.ndarray], noise: float, tolerance: float, seed: int, num_draws: int = 2000
 ) -> dict[str, float]:
     """Share of resamples of the rows in which each method is the best or within `tolerance` of the best.
 
-    The n fits share their rows and one pilot is not all pilots, so held-out means vary more than those of independent
-    rows: deviations are widened by sqrt(2 (1 + (45/n)²)), found by measuring how often the advice was harmful.
+    Deviations are widened by `widening(n)`.
 
     errors: name -> (n,) held-out squared errors; a method with a row that cannot be held out has no support.
-    noise: label noise contained in every error; the tolerance is relative to the best error less `noise`.
+    noise: a lower bound of the label noise that every error contains; the tolerance is relative to the best error less
+        `noise`, so that a misfit that the noise estimate cannot tell from noise counts as error.
     """
     names = list(errors)
     table = np.stack([np.where(np.isfinite(errors[name]), errors[name], np.inf) for name in names], axis=1)
@@ -80,9 +90,8 @@ def bootstrap_support(
     count = len(table)
     weights = np.random.default_rng([seed, 3]).multinomial(count, np.full(count, 1 / count), num_draws) / count
     table = np.where(usable, table, 0.0)
-    wider = np.sqrt(2 * (1 + (_FEW / count) ** 2))
     centre = np.mean(table, axis=0)
-    means = np.where(usable, centre + wider * (weights @ table - centre), np.inf)
+    means = np.where(usable, centre + widening(count) * (weights @ table - centre), np.inf)
     best = np.min(means, axis=1, keepdims=True)
     near = means <= best + tolerance * np.maximum(best - noise, _FLOOR)
     return dict(zip(names, map(float, np.mean(near & usable, axis=0)), strict=True))

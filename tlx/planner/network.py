@@ -10,6 +10,7 @@ from tlx._checks import check_count, check_range, require
 from tlx.planner import leave_one_out as loo
 from tlx.planner import tangent
 from tlx.planner.curves import curve_draws
+from tlx.planner.held_out import widening
 from tlx.planner.network_answer import Curve, NetworkPlan
 from tlx.planner.recommendation import choose
 
@@ -175,9 +176,12 @@ def _methods(pilot: _Pilot, network: tangent.Network, layer, sizes, num_fresh: i
 
 
 def resampling(count: int, seed: int, num_draws: int = _DRAWS) -> np.ndarray:
-    """Bootstrap weights of the rows, deviations widened by sqrt(2 (1 + (45/n)²)) as in `held_out.bootstrap_support`."""
+    """Bootstrap weights of the rows for intervals: deviations widened by sqrt(2) times `held_out.widening`.
+
+    The sqrt(2) is for the pilot itself, which every method shares: one error varies with it, a comparison does not.
+    """
     drawn = np.random.default_rng([seed, 4]).multinomial(count, np.full(count, 1 / count), num_draws) / count
-    return 1 / count + np.sqrt(2 * (1 + (45 / count) ** 2)) * (drawn - 1 / count)
+    return 1 / count + np.sqrt(2) * widening(count) * (drawn - 1 / count)
 
 
 def _flat(residuals: np.ndarray, weights: np.ndarray, sizes: np.ndarray) -> tuple:
@@ -188,6 +192,8 @@ def _flat(residuals: np.ndarray, weights: np.ndarray, sizes: np.ndarray) -> tupl
 
 def _shares(errors: dict[str, np.ndarray], tolerance: float) -> dict[str, float]:
     table = np.stack(list(errors.values()))
+    centre = np.median(table, axis=1, keepdims=True)
+    table = centre + (table - centre) / np.sqrt(2)  # a comparison does not vary with the pilot as one error does
     near = table <= (1 + tolerance) * np.min(table, axis=0)
     order = ("zero_shot", "probe", "fine_tuning", "scratch", "null")
     shares = dict(zip(errors, map(float, np.mean(near, axis=1)), strict=True))

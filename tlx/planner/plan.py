@@ -81,7 +81,7 @@ def plan(
     own, there = predicted_risks(task, np.array([count, planned], dtype=float), learner).transpose(2, 0, 1)
     checks = (*check_pilot(pilot, measured), _contradiction(own, task, measured))
     broken = any(check.verdict == "broken" for check in checks)
-    noise = float(np.median(task.noise_std)) ** 2
+    noise = float(np.quantile(task.noise_std, (1 - coverage) / 2)) ** 2
 
     def shares_of(names: tuple[str, ...]) -> dict[str, float]:
         if broken:
