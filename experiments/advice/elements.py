@@ -1,6 +1,7 @@
 """Which pretrained representation of the elements is best for a property: predicted order against the order found."""
 
 import numpy as np
+from scipy.linalg import helmert
 
 from experiments.advice import packages
 from experiments.advice.words import ridge
@@ -22,6 +23,7 @@ def trial(name: str, count: int, random: np.random.Generator, options: dict) -> 
     order = random.permutation(len(found.symbols))
     rows, others = order[:count], order[count:]
     labels = found.labels[rows]
+    contrasts = helmert(count)  # what is left of the rows without their mean, in count - 1 coordinates
     scores, errors, spread, row_errors = [], [], [], {}
     for key in NAMES:
         features = found.features[key][rows]
@@ -30,7 +32,8 @@ def trial(name: str, count: int, random: np.random.Generator, options: dict) -> 
         centred = features - features.mean(axis=0)
         centred_labels = labels - labels.mean()
         shrunk = feature_scores.h_score(features, labels, shrinkage="ledoit_wolf")
-        scores.append([tuned.row_errors.mean(), feature_scores.log_me(centred, centred_labels), shrunk])
+        evidence = feature_scores.log_me(contrasts @ features, contrasts @ labels)
+        scores.append([tuned.row_errors.mean(), evidence, shrunk])
         fit = ridge(centred, centred_labels)
         ahead = (found.features[key][others] - features.mean(axis=0)) @ fit + labels.mean()
         squares = (ahead - found.labels[others]) ** 2

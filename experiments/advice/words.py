@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.advice import packages
+from tlx.planner import leave_one_out as loo
 
 PROTOCOLS = ("scratch", "linear_transfer", "ridge_scratch", "ridge_probe", "source_ridge", "null")
 PLAIN = ("scratch", "linear_transfer")  # what the planner is asked about first; then all of PROTOCOLS
-_PENALTIES = np.geomspace(1e-4, 1e4, 33)  # relative to the number of rows
 
 
 class Truth(NamedTuple):
@@ -59,7 +59,7 @@ def fitted(inputs: np.ndarray, labels: np.ndarray, width: int) -> dict[str, np.n
     if width < len(rows) - 1:  # ridge on what the features leave; then the features on what that leaves
         basis = np.linalg.qr(probe)[0]
         rest = rows[:, width:] - basis @ (basis.T @ rows[:, width:])
-        beyond = ridge(rest, left - basis @ (basis.T @ left), used=width)
+        beyond = ridge(rest, left - basis @ (basis.T @ left), basis)
         on = np.linalg.pinv(probe) @ (left - rows[:, width:] @ beyond)
         out["source_ridge"] = np.concatenate([on, beyond])
     else:
@@ -73,16 +73,17 @@ def fitted(inputs: np.ndarray, labels: np.ndarray, width: int) -> dict[str, np.n
     return every
 
 
-def ridge(rows: np.ndarray, labels: np.ndarray, used: int = 0) -> np.ndarray:
-    """Ridge regression at the penalty of least generalised cross-validation error (`used` degrees of freedom gone)."""
+def ridge(rows: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+    """Weights of ridge regression at the penalty of least leave-one-out error, the one that the planner speaks of.
+
+    rows, labels: freed of their means, and of the columns of `known` where some are given.
+    """
+    constant = np.ones((len(rows), 1))
+    beside = constant if known is None else np.concatenate([constant, known], axis=1)
+    smoother = loo.of_inputs(rows, beside)
+    penalty = loo.tune(smoother, labels[:, None]).penalty * smoother.level
     left, values, right = np.linalg.svd(rows, full_matrices=False)
-    along, power = left.T @ labels, float(labels @ labels)
-    kept = values[None, :] ** 2 / (values[None, :] ** 2 + _PENALTIES[:, None] * len(labels))
-    errors = power - np.sum(along**2) + np.sum(((1 - kept) * along) ** 2, axis=1)
-    free = len(labels) - used - 1 - np.sum(kept, axis=1)
-    best = int(np.argmin(errors / np.maximum(free, 1e-9) ** 2))
-    penalty = _PENALTIES[best] * len(labels)
-    return right.T @ (values / (values**2 + penalty) * along)
+    return right.T @ (values / (values**2 + penalty) * (left.T @ labels))
 
 
 def trial(count: int, width: int, raters: int, random: np.random.Generator, options: dict) -> dict[str, np.ndarray]:
