@@ -86,6 +86,8 @@ class PhaseDiagram(LinearStudy):
     ) -> tuple[ScratchReport, TransferReport]:
         """What the engine reports of one unit's data sets, with axes (instance,), and pairs, (instance, theta)."""
         own = _grid.part(self.axes(config), place)
+        layout = _grid.layout(config.ensemble, len(own["instance"]))
+        runs = runs_per_data_set(config)
         return lanes.transfer_grid(
             config.engine.value,
             self.setting(config),
@@ -93,8 +95,8 @@ class PhaseDiagram(LinearStudy):
             own["instance"],
             _linear.sample_counts(own["sample_ratio"], config.task.dim),
             own["theta"],
-            layout=_grid.layout(config.ensemble, len(own["instance"])),
-            progress=lambda done, total: progress(done * runs_per_data_set(config)),
+            layout=layout,
+            progress=lambda done, total: progress(done * runs),
         )
 
     def finish(self, config: PhaseDiagramConfig, data: xr.Dataset) -> xr.Dataset:

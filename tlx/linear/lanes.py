@@ -49,9 +49,9 @@ def transfer_grid(
         NumPy reports with axes (instance, ...) and (instance, theta, ...): the broadcast axes first.
     """
     one = engine(name)
+    lanes, shape = _data_sets(instances, num_samples)
     one.check(setting)
     check_angle("overlap_angles", overlap_angles)
-    lanes, shape = _data_sets(instances, num_samples)
     setting = batches.held(setting, lanes["num_samples"])
     angles = np.asarray(overlap_angles)
     require(angles.ndim == 1 and angles.size > 0, f"overlap_angles = {overlap_angles} must be a list of angles.")
@@ -72,8 +72,8 @@ def scratch_lanes(
 ) -> ScratchReport:
     """Training from scratch alone, on the data sets of `transfer_grid`; axes (instance, ...)."""
     one = engine(name)
-    one.check(setting)
     lanes, shape = _data_sets(instances, num_samples)
+    one.check(setting)
     setting = batches.held(setting, lanes["num_samples"])
     return _lanes.shaped(
         ensemble.run(_scratch_program(one), lanes, (setting, key), layout=layout, progress=progress), shape
