@@ -1,5 +1,7 @@
 """Advice before a training run: from a small labelled target sample and what was pretrained, which way to use them."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from jaxtyping import Real
 
@@ -73,49 +75,74 @@ def plan(
     """
     _check_options(tolerance, confidence, coverage, depth, num_samples, methods)
     pilot = _pilot.prepare(inputs, labels, source, features, covariance, further_inputs, center)
-    count, dim = pilot.inputs.shape
-    learner = _learner(pilot, depth)
+    count, learner = len(pilot.labels), _learner(pilot, depth)
     planned = count if num_samples is None else num_samples
-    task = task_draws(pilot, seed)
-    measured = held_out(pilot, depth)
-    own, there = predicted_risks(task, np.array([count, planned], dtype=float), learner).transpose(2, 0, 1)
-    checks = (*check_pilot(pilot, measured), _contradiction(own, task, measured))
-    broken = any(check.verdict == "broken" for check in checks)
-    noise = float(np.quantile(task.noise_std, (1 - coverage) / 2)) ** 2
-
-    def shares_of(names: tuple[str, ...]) -> dict[str, float]:
-        if broken:
-            return _held_out_shares(measured, names, noise, tolerance, seed)
-        found = support(there[[ALL.index(name) for name in names], :, None], tolerance)[:, 0]
-        return dict(zip(names, map(float, found), strict=True))
-
-    recommendation, leading, share = choose(shares := shares_of(methods), confidence)
-    if broken and not _may_speak(leading, methods, there, checks, planned / count):
-        recommendation = "undecided"
-    ask = recommendation == "undecided" and not broken
+    sizes = _sizes(sample_sizes, *pilot.inputs.shape, planned)
+    found = _studied(pilot, learner, planned, seed)
     limits = {"tolerance": tolerance, "confidence": confidence, "seed": seed}
-    sizes = _sizes(sample_sizes, count, dim, planned)
-    curves = _curves(task, sizes, learner, coverage)
+    said = _verdict(found, methods, planned / count, coverage, **limits)
+    ask = said["recommendation"] == "undecided" and not found.broken
+    curves = _curves(found.task, sizes, learner, coverage)
     return Plan(
-        recommendation=recommendation,
-        confidence=share,
-        support=shares,
-        leading=leading,
-        basis="held-out" if broken else "theory",
-        ruled_out=_ruled_out(shares, there, broken),
-        overall=shares_of(ALL),
-        extra_samples=extra_samples(task, count, num_samples, learner, methods, **limits) if ask else None,
+        **said,
+        basis="held-out" if found.broken else "theory",
+        extra_samples=extra_samples(found.task, count, num_samples, learner, methods, **limits) if ask else None,
         num_samples=planned,
-        estimates=summarise(task, pilot, coverage),
+        estimates=summarise(found.task, pilot, coverage),
         sample_sizes=sizes,
         risks={name: curves[name] for name in METHODS},
         other_risks={name: curves[name] for name in ALL if name not in METHODS},
-        planned_risks=_planned(there, coverage),
-        held_out={name: _summed(tuned) for name, tuned in measured.items()},
-        ranking_changes=ranking_changes(_centre(task), learner, sizes, methods),
-        checks=checks,
-        notes=(*pilot.notes, *_notes(broken, planned, count)),
+        planned_risks=_planned(found.there, coverage),
+        held_out={name: _summed(tuned) for name, tuned in found.measured.items()},
+        ranking_changes=ranking_changes(_centre(found.task), learner, sizes, methods),
+        checks=found.checks,
+        notes=(*pilot.notes, *_notes(found.broken, planned, count)),
     )
+
+
+class _Found(NamedTuple):
+    """What a pilot says before any method is advised."""
+
+    task: TaskDraws
+    measured: dict[str, Tuned]  # method -> held-out residuals on the pilot
+    there: np.ndarray  # (method, draw) predicted risks at the planned number of rows, in the order of ALL
+    checks: tuple[Check, ...]
+
+    @property
+    def broken(self) -> bool:
+        return any(check.verdict == "broken" for check in self.checks)
+
+
+def _studied(pilot: _pilot.Pilot, learner: Learner, planned: int, seed: int) -> _Found:
+    """The task with its uncertainty, held-out errors, predicted risks, and whether the assumptions hold."""
+    task = task_draws(pilot, seed)
+    measured = held_out(pilot, learner.depth)
+    rows = np.array([len(pilot.labels), planned], dtype=float)
+    own, there = predicted_risks(task, rows, learner).transpose(2, 0, 1)
+    return _Found(task, measured, there, (*check_pilot(pilot, measured), _contradiction(own, task, measured)))
+
+
+def _verdict(found: _Found, methods, growth: float, coverage: float, *, tolerance, confidence, seed) -> dict[str, Any]:
+    """The fields of `Plan` that advise: from theory where the assumptions hold, else from held-out errors."""
+    noise = float(np.quantile(found.task.noise_std, (1 - coverage) / 2)) ** 2
+
+    def shares_of(names: tuple[str, ...]) -> dict[str, float]:
+        if found.broken:
+            return _held_out_shares(found.measured, names, noise, tolerance, seed)
+        near = support(found.there[[ALL.index(name) for name in names], :, None], tolerance)[:, 0]
+        return dict(zip(names, map(float, near), strict=True))
+
+    recommendation, leading, share = choose(shares := shares_of(methods), confidence)
+    if found.broken and not _may_speak(leading, methods, found.there, found.checks, growth):
+        recommendation = "undecided"
+    return {
+        "recommendation": recommendation,
+        "confidence": share,
+        "support": shares,
+        "leading": leading,
+        "ruled_out": _ruled_out(shares, found.there, found.broken),
+        "overall": shares_of(ALL),
+    }
 
 
 def _check_options(tolerance, confidence, coverage, depth, num_samples, methods) -> None:
