@@ -77,7 +77,7 @@ def plan(
     pilot = _pilot.prepare(inputs, labels, source, features, covariance, further_inputs, center)
     count, learner = len(pilot.labels), _learner(pilot, depth)
     planned = count if num_samples is None else num_samples
-    sizes = _sizes(sample_sizes, *pilot.inputs.shape, planned)
+    sizes = _sizes(sample_sizes, count, learner.dim, planned)
     found = _studied(pilot, learner, planned, seed)
     limits = {"tolerance": tolerance, "confidence": confidence, "seed": seed}
     said = _verdict(found, methods, planned / count, coverage, **limits)
