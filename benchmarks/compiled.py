@@ -1,11 +1,13 @@
 """What the compilers make of the lane programs, on devices that need not be there: compiled, not timed.
 
-python -m benchmarks.compiled [--target cpu|cuda|tpu|v5e:2x2|...] [--program full|spectral|flow|relu]
+python -m benchmarks.compiled [--target cpu|cuda|tpu|h100|a100|v5e:2x2|...] [--program full|spectral|flow|relu]
                               [--scale small|demo|paper] [--lanes N] [--lower-only] [--json]
 
 cuda and tpu are lowered to StableHLO with nothing installed but jax; a topology such as v5e:2x2 is compiled by libtpu
-(`pip install libtpu`), and so is tpu where libtpu is there. Bytes and operations are those of one gradient step of all
-lanes, compiled alone; a bound is the larger of bytes over published bandwidth and operations over published rate.
+(`pip install libtpu`), and so is tpu where libtpu is there; h100 and a100 are compiled without driver or card by JAX's
+plugin for CUDA (the extra cuda; 3 GB) for a card as NVIDIA describes it. Bytes and operations are those of one gradient
+step of all lanes, compiled alone; a bound is the larger of bytes over published bandwidth and operations over published
+rate.
 """
 
 import argparse
@@ -20,7 +22,7 @@ import jax
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
-from benchmarks.cards import cards_of, seconds_per_step
+from benchmarks.cards import MULTIPROCESSORS, cards_of, described, seconds_per_step
 from benchmarks.lane_programs import PROGRAMS, SCALES, Program, program
 from tlx import ensemble
 
@@ -90,6 +92,8 @@ def devices_for(target: str, lower_only: bool) -> tuple[tuple[Any, ...] | None, 
     """The devices to compile for, or None and why the program is only lowered."""
     if target == "cpu":
         return tuple(jax.devices("cpu")[:1]), ""
+    if target in MULTIPROCESSORS:
+        return ensemble.devices_of("cuda:1", described(target))[:1], ""
     if target not in LOWERED:
         return ensemble.devices_of(target)[:1], ""
     if lower_only:
@@ -163,7 +167,9 @@ def lines(found: list[dict[str, Any]]) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """The command line; exit code 2 for a target that cannot be compiled for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", nargs="+", default=["cpu"], help="cpu, cuda, tpu, or a topology such as v5e:2x2")
+    parser.add_argument(
+        "--target", nargs="+", default=["cpu"], help="cpu, cuda, tpu, h100, a100, or a TPU topology such as v5e:2x2"
+    )
     parser.add_argument("--program", nargs="+", choices=PROGRAMS, default=list(PROGRAMS))
     parser.add_argument("--scale", nargs="+", choices=SCALES, default=["demo"])
     parser.add_argument("--lanes", type=int, default=LANES, help=f"lanes stepped together (default {LANES}, a prime)")
@@ -172,7 +178,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     chosen = parser.parse_args(arguments)
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    if not jax.config.jax_platforms:
+        jax.config.update("jax_platforms", "cpu")  # what it is compiled for need not be here
+    if MULTIPROCESSORS.keys() & set(chosen.target):  # no card is there to try kernels on
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_autotune_level=0"
     jax.config.update("jax_default_matmul_precision", "highest")
     found = []
     try:

@@ -81,6 +81,32 @@ def test_an_unknown_target_is_one_sentence(capsys):
     assert "v5e:2x2" in err
 
 
+@pytest.mark.parametrize(("gpu", "numbers"), [("h100", (132, 128, 3.35e12, 9)), ("a100", (108, 64, 2.04e12, 8))])
+def test_a_gpu_is_described_as_published(gpu, numbers):
+    text = cards.described(gpu)
+    count, units, bandwidth, capability = numbers
+    for line in (f"core_count: {count}", f"fpus_per_core: {units}", f"memory_bandwidth: {bandwidth:.0f}"):
+        assert f"  {line}\n" in text
+    assert f"cuda_compute_capability {{ major: {capability} }}" in text
+    assert text.count("{") == text.count("}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gpu", cards.MULTIPROCESSORS)
+def test_a_small_program_compiles_for_a_gpu_that_is_not_there(gpu):
+    command = [sys.executable, "-m", "benchmarks.compiled", "--target", gpu, "--scale", "small", "--json"]
+    done = subprocess.run([*command, "--program", "spectral"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode == 2:
+        assert done.stderr.count("\n") == 1
+        assert "install JAX's plugin for CUDA" in done.stderr
+        pytest.skip("JAX's plugin for CUDA is not installed, so nothing can be compiled for a GPU (the extra cuda)")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert row["device"] == cards.CARDS[gpu].name
+    assert (row["collectives"], row["loops_over_lanes"]) == ({}, 0)
+    assert 0 < row["peak_bytes"] < 1e9
+
+
 @pytest.mark.slow
 def test_a_small_program_compiles_for_a_tpu():
     if importlib.util.find_spec("libtpu") is None:

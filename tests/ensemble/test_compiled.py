@@ -113,7 +113,7 @@ def test_unknown_topologies_are_one_sentence(monkeypatch):
     monkeypatch.setattr(_compiled.topologies, "get_topology_desc", refuse)
     with pytest.raises(ValueError, match=r"topology 'v9z:3' cannot be compiled for here \(Unknown topology\).*v5e:2x2"):
         ensemble.devices_of("v9z:3")
-    with pytest.raises(ValueError, match="jax-cuda13-plugin"):
+    with pytest.raises(ValueError, match="JAX's plugin for CUDA"):
         ensemble.devices_of("cuda:1")
 
 

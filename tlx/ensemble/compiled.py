@@ -45,7 +45,7 @@ def devices_of(topology: str, target: str | None = None) -> tuple[Any, ...]:
     remedy = "install libtpu (the extra tpu) and name a slice such as v5e:2x2, v5p:2x2x1, v4:2x2x1 or v6e:2x2"
     if kind == "cuda":
         options = {"platform": "cuda", "topology": f"1x1x{shape or 1}", "target_config": target}
-        remedy = "install jax-cuda13-plugin and jax-cuda13-pjrt of jaxlib's version, and describe the card"
+        remedy = "install JAX's plugin for CUDA, of jaxlib's version (the extra cuda), and describe the card"
     else:
         for name, value in _NO_HOST.items():
             os.environ.setdefault(name, value)
