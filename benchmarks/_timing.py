@@ -23,7 +23,7 @@ def start(devices: int = DEVICES) -> int:
     from tlx import ensemble
 
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
-        ensemble.use_cpu_cores(min(devices, os.cpu_count() or 1))
+        ensemble.use_cpu_cores(min(devices, ensemble.cpu_cores()))
     return jax.local_device_count()
 
 
@@ -103,9 +103,11 @@ def machine() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = None
+    from tlx import ensemble
+
     return {
         "cpu": cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": ensemble.cpu_cores(),
         "memory_gb": memory_gb(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

@@ -79,7 +79,7 @@ class FrozenLayers(WatchedStudy):
     def axes(self, config: FrozenLayersConfig) -> dict[str, np.ndarray]:
         """Coordinates, and with them every check of the configuration."""
         for words in config.grid.trained:
-            self.setting(variant(config, words))
+            self.setting(trained_as(config, words))
         if not config.grid.trained or len(set(config.grid.trained)) != len(config.grid.trained):
             raise UserError(f"grid.trained = {config.grid.trained} must hold at least one choice, each once.")
         return {
@@ -91,7 +91,7 @@ class FrozenLayers(WatchedStudy):
 
     def variant(self, config: FrozenLayersConfig, way: str) -> FrozenLayersConfig:
         """The configuration that trains "1+2" or "1 lora 2"."""
-        return variant(config, way)
+        return trained_as(config, way)
 
     def compute(self, config: FrozenLayersConfig, place: Place, progress: Progress) -> Arrays:
         """Fine-tune every pair of one unit."""
@@ -112,7 +112,7 @@ class FrozenLayers(WatchedStudy):
         _estimates.put(data, CELL, "balance", stats.estimate(data.balance.values, good))
         exact, published = (np.full(data.risk_mean.shape, np.nan) for _ in range(2))
         for i, words in enumerate(data.trained.values):
-            setting = self.setting(variant(config, str(words)))
+            setting = self.setting(trained_as(config, str(words)))
             exact[i], published[i] = forms(setting, data.theta.values, counts / setting.dim)
         data["theory"], data["theory_published"] = (CELL, exact), (CELL, published)
         from_exact = stats.z_score(excess, exact - published, RESOLUTION)  # the scatter of the data cancels
@@ -135,7 +135,7 @@ class FrozenLayers(WatchedStudy):
         return out
 
 
-def variant(config: FrozenLayersConfig, words: str) -> FrozenLayersConfig:
+def trained_as(config: FrozenLayersConfig, words: str) -> FrozenLayersConfig:
     """The configuration that trains "1+2" or "1 lora 2"."""
     found = re.fullmatch(r"(\d+(?:\+\d+)*)(?: lora (\d+))?", words.strip())
     if found is None:

@@ -26,6 +26,7 @@ from experiments.running import console as _console
 from experiments.running import help as _help
 from experiments.running import page as _page
 from experiments.running import store as _store
+from tlx import ensemble
 
 CHAPTERS = {  # chapter -> preset -> heading
     "Where transfer helps": {
@@ -84,7 +85,7 @@ def run(preset: str, output: Path, jobs: int = 1) -> dict[str, Any]:
     environment = dict(os.environ)
     if jobs > 1:  # lines of several would mix, and each is to have its own cores
         command.append("quiet=true")
-        environment.setdefault("JAX_NUM_CPU_DEVICES", str(max(1, (os.cpu_count() or 1) // jobs)))
+        environment.setdefault("JAX_NUM_CPU_DEVICES", str(max(1, ensemble.cpu_cores() // jobs)))
         _console.say(f"{preset}: begun")
     begin = time.perf_counter()
     done = subprocess.run(command, check=False, env=environment)

@@ -20,7 +20,7 @@ def start_jax(config: StudyConfig) -> None:
     jax.config.update("jax_default_matmul_precision", "highest")
     _keep_programs(config.cache)
     wanted = getattr(getattr(config, "ensemble", None), "devices", None)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = ensemble.cpu_cores()
     if wanted is not None and wanted < 1:
         raise UserError(f"ensemble.devices = {wanted} must be at least 1, or null for all there are.")
     if jax.config.jax_num_cpu_devices in (-1, 0, None) and "JAX_NUM_CPU_DEVICES" not in os.environ:

@@ -93,11 +93,11 @@ def test_a_tuned_study_compares_every_protocol_with_its_optimum(results):
 
 def test_trained_layers_are_read_from_words():
     config = small.composed("frozen_layers", small.SMALL["frozen_layers"])
-    assert frozen_layers.variant(config, "1+3").fine_tuning.trained_layers == [1, 3]
-    assert frozen_layers.variant(config, "2 lora 4").fine_tuning.lora_rank == 4
+    assert frozen_layers.trained_as(config, "1+3").fine_tuning.trained_layers == [1, 3]
+    assert frozen_layers.trained_as(config, "2 lora 4").fine_tuning.lora_rank == 4
     assert not frozen_layers.trains_first("2+3")
     with pytest.raises(UserError, match="layers joined by"):
-        frozen_layers.variant(config, "first")
+        frozen_layers.trained_as(config, "first")
 
 
 @pytest.mark.thorough

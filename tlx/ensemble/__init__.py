@@ -4,6 +4,7 @@ from tlx.ensemble.compiled import compile_lanes as compile_lanes
 from tlx.ensemble.compiled import devices_of as devices_of
 from tlx.ensemble.compiled import lower_lanes as lower_lanes
 from tlx.ensemble.compiled import peak_bytes as peak_bytes
+from tlx.ensemble.cores import cpu_cores as cpu_cores
 from tlx.ensemble.cores import use_cpu_cores as use_cpu_cores
 from tlx.ensemble.layout import Layout as Layout
 from tlx.ensemble.layout import make_layout as make_layout

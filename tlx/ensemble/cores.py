@@ -12,6 +12,11 @@ from threadpoolctl import ThreadpoolController
 from tlx._checks import check_count
 
 
+def cpu_cores() -> int:
+    """How many cores this process may use: those that it is bound to, where the system says so."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def use_cpu_cores(count: int) -> None:
     """Make JAX see `count` CPU devices, one per core to be used. Call it before anything else touches JAX.
 
@@ -39,8 +44,7 @@ def shared_out(devices: tuple[Any, ...]) -> Iterator[None]:
     if devices[0].platform != "cpu":
         yield
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    own = os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cores // len(devices))))
+    own = os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, cpu_cores() // len(devices))))
     with _loaded().limit(limits=int(own) if own.isdigit() else None, user_api="blas"):
         yield
 
