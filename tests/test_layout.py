@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.running import api
+from experiments.running.study import UserError
+
 ROOT = Path(__file__).resolve().parent.parent
 TLX = sorted((ROOT / "tlx").rglob("*.py"))
 assert TLX[0].name == "__init__.py"  # the face of tlx, which hands everything on
@@ -72,20 +75,20 @@ def looked_up(path):
 
 
 def studies():
-    """The commands that hold a study: what is looked up by name (the others are turned away)."""
-    holds = {"LinearStudy", "Study"}
-    for _ in range(3):  # studies of studies
-        classes = [(dotted(path), node) for path in (ROOT / "experiments").glob("*.py")
-                   for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]  # fmt: skip
-        found = [(name, node) for name, node in classes if holds & {getattr(base, "id", "") for base in node.bases}]
+    """The commands that hold a study."""
+    classes = [(path, node) for path in sorted((ROOT / "experiments").rglob("*.py"))
+               for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]  # fmt: skip
+    holds = {"Study"}
+    for _ in range(4):  # studies of studies
+        found = [(path, node) for path, node in classes if holds & {getattr(b, "id", "") for b in node.bases}]
         holds |= {node.name for _, node in found}
-    return {name for name, _ in found}
+    return {dotted(path) for path, _ in found if path.parent.name == "experiments"}
 
 
 def modules():
     """Every module of the project, and those of the project that it imports: inside functions and by name too."""
     known, out = {dotted(path) for path in FILES}, {}
-    others = {dotted(path) for path in (ROOT / "experiments").glob("*.py")} - studies()
+    others = {f"experiments.{name}" for name in api.NO_STUDIES}  # turned away before they are looked up
     for path in FILES:
         name, names = dotted(path), imported(path)
         found = names | {part.rpartition(".")[0] for part in names}
@@ -93,6 +96,13 @@ def modules():
                   and "." not in other.removeprefix(begin)}  # fmt: skip
         out[name] = {other for other in found & known if other != name and not name.startswith(f"{other}.")}
     return out
+
+
+def test_studies_are_the_commands_that_hold_one():
+    assert {f"experiments.{name}" for name in api.studies()} == studies()
+    for name in api.NO_STUDIES:
+        with pytest.raises(UserError, match="there is no study called"):
+            api.find(name)
 
 
 def test_imports_go_round_in_no_circle():

@@ -58,9 +58,7 @@ def _refuse(config: _schemas.LinearStudyConfig) -> None:
 def setting(config: _schemas.LinearStudyConfig) -> LinearSetting:
     """The frozen settings of a linear study."""
     _refuse(config)
-    tuning, most = config.fine_tuning, None
-    if config.sgd.batch_size is not None and hasattr(config, "grid"):
-        most = int(sample_counts(sample_ratios(config.grid.sample_ratios, config.task.dim), config.task.dim).max())
+    tuning = config.fine_tuning
     task, network = config.task, config.network
     power_law = task.covariance is _schemas.Covariance.power_law
     return LinearSetting(
@@ -91,8 +89,23 @@ def setting(config: _schemas.LinearStudyConfig) -> LinearSetting:
         lora_scale=tuning.lora_scale,
         batch_size=config.sgd.batch_size,
         replacement=config.sgd.replacement,
-        max_samples=most,
+        max_samples=_rows_held(config),
     )
+
+
+def _rows_held(config: _schemas.LinearStudyConfig) -> int | None:
+    """Rows that hold the largest sample, for mini-batches; a batch larger than the smallest sample is refused."""
+    size = config.sgd.batch_size
+    if size is None or not hasattr(config, "grid"):
+        return None
+    ratios = sample_ratios(config.grid.sample_ratios, config.task.dim)
+    counts = sample_counts(ratios, config.task.dim)
+    if size > counts[0]:
+        raise UserError(
+            f"sgd.batch_size = {size} is larger than the target sample of {counts[0]} rows at n/d = {ratios[0]:g}; "
+            "lower it, or leave that ratio out of grid.sample_ratios."
+        )
+    return int(counts[-1])
 
 
 def overlap_angles(value: Any) -> np.ndarray:

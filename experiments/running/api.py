@@ -16,6 +16,7 @@ from experiments.running import legacy as _legacy
 from experiments.running.study import Study, UserError
 
 COMMANDS = Path(__file__).resolve().parents[1]
+NO_STUDIES = frozenset({"collect", "paper", "plan", "runs"})  # commands that run none, and are never looked up here
 
 
 def run(
@@ -83,7 +84,7 @@ def _written(value: Any) -> str:
 
 def studies() -> list[str]:
     """The names of all studies."""
-    return [path.stem for path in sorted(COMMANDS.glob("[a-z]*.py")) if _study_of(path.stem) is not None]
+    return sorted({path.stem for path in COMMANDS.glob("[a-z]*.py")} - NO_STUDIES)
 
 
 def presets(study: str | Study) -> list[str]:
@@ -93,14 +94,8 @@ def presets(study: str | Study) -> list[str]:
 
 def find(name: str) -> Study:
     """The study called `name`."""
-    own = _study_of(name) if (COMMANDS / f"{name}.py").exists() else None
-    if own is None:
+    if name not in studies():
         raise UserError(f"there is no study called {name!r}; choose from {', '.join(studies())}.")
-    return own
-
-
-def _study_of(name: str) -> Study | None:
-    """The study that the command `name` runs, None for a command that runs none."""
     module = importlib.import_module(f"experiments.{name}")
     own = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Study)]
-    return next((c() for c in own if c.__module__ == module.__name__), None)
+    return next(c() for c in own if c.__module__ == module.__name__)

@@ -125,6 +125,10 @@ def test_impossible_batches_and_turns_are_refused():
     config = small.composed("sgd", [*small.SMALL["sgd"], "grid.batch_sizes=[7]"])
     with pytest.raises(UserError, match="distinct whole numbers"):
         sgd.Sgd().axes(config)
+    for name in ("phase_diagram", "comparison"):
+        config = small.composed(name, [*small.SMALL[name], "sgd.batch_size=30"])
+        with pytest.raises(UserError, match=r"sgd.batch_size = 30 is larger than the target sample of \d+ rows"):
+            small.study(name).axes(config)
     config = small.composed("several_outputs", [*small.SMALL["several_outputs"], "grid.turns=[4.0]"])
     with pytest.raises(UserError, match=r"must lie in \[0, pi\]"):
         small.study("several_outputs").axes(config)
