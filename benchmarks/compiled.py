@@ -122,6 +122,8 @@ def report(target: str, name: str, scale: str, lanes: int, lower_only: bool) -> 
         "collectives": collectives(text), "custom_calls": custom_calls(text),
     }  # fmt: skip
     cost = step_cost(found, lanes, (devices or host)[0])
+    if cost["flops_per_step"] is None:  # a compiler that does not count them: they are the same everywhere
+        cost["flops_per_step"] = step_cost(found, lanes, host[0])["flops_per_step"]
     if devices is None:  # what a CPU's compiler moves says nothing of a card
         cost["bytes_per_step"] = None
     elif not lower_only:

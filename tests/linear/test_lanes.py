@@ -1,5 +1,7 @@
 """Grids of lanes are their single lanes, and what is watched is what is reported."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from tlx import _keys
 from tlx.glossary import Protocol
 from tlx.linear import data, lanes
 from tlx.linear.engines import ENGINES, Engine, engine
+from tlx.linear.engines.base import NOT_RUN
 from tlx.linear.pairs import Pairs, pair_lanes
 from tlx.linear.setting import LinearSetting
 from tlx.networks import deep_linear
@@ -125,3 +128,13 @@ def test_engines_are_engines_and_protocols_are_their_names():
     assert f"{Protocol.FINE_TUNING}" == "fine_tuning"
     assert Protocol.FINE_TUNING.words == "fine tuning"
     assert np.asarray([Protocol.SCRATCH]).dtype.kind == "U"
+
+
+@pytest.mark.parametrize("name", ["spectral", "flow"])
+def test_fine_tuning_that_was_not_asked_for_says_so(name, key):
+    own = dataclasses.replace(SETTING, protocols=(Protocol.SCRATCH, Protocol.LINEAR_TRANSFER))
+    scratch, moved = lanes.transfer_grid(name, own, key, [3], 6, ANGLES)
+    assert np.isfinite(scratch.risk).all()
+    assert np.isfinite(moved.linear_transfer_risk).all()
+    assert np.isnan(moved.fine_tuning_risk).all()
+    assert (moved.fine_tuning_status == NOT_RUN).all()

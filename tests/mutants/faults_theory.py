@@ -80,5 +80,5 @@ LINEAR = [
     _linear("momentum does not stretch time", "steps", "/ (1 - rule.momentum)\n", "\n", "setting"),
     _linear("stable step of a network without depth", "steps", "1 / (setting.depth * top *", "1 / (top *", "setting"),
     _linear("status of fine-tuning that never ran", "engines/base", "jnp.full_like(source.status, NOT_RUN)",
-            "source.status", "engines"),
+            "source.status", "lanes"),
 ]  # fmt: skip
