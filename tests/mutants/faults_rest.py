@@ -20,12 +20,12 @@ _nonlinear, _ensemble, _planner = map(_tlx, ("nonlinear", "ensemble", "planner")
 
 NONLINEAR = [
     _nonlinear("ridge overlap counts the ridge once", "overlap", "(basis.eigenvalues + 2 * ridge) / safe**2",
-               "(basis.eigenvalues + ridge) / safe**2", "mean_field"),
+               "(basis.eigenvalues + ridge) / safe**2", "overlap"),
     _nonlinear("cut-off relative to the least eigenvalue", "overlap", "cutoff * basis.eigenvalues[-1]",
-               "cutoff * basis.eigenvalues[0]", "mean_field"),
-    _nonlinear("features not divided by the width", "overlap", "/ scale**2\n", "/ scale\n", "mean_field"),
+               "cutoff * basis.eigenvalues[0]", "overlap"),
+    _nonlinear("features not divided by the width", "overlap", "/ scale**2\n", "/ scale\n", "overlap"),
     _nonlinear("jackknife error without its factor", "overlap", "jnp.sqrt((NUM_BLOCKS - 1) / NUM_BLOCKS * spread)",
-               "jnp.sqrt(spread / NUM_BLOCKS)", "mean_field"),
+               "jnp.sqrt(spread / NUM_BLOCKS)", "overlap"),
     _nonlinear("failed pretraining counts as usable", "protocols", "jnp.where(good & ok, risk(",
                "jnp.where(ok, risk(", "nonlinear_protocols"),
     _nonlinear("failed scratch lane keeps its number", "protocols", "jnp.where(usable(result.status), risk(",
