@@ -132,7 +132,7 @@ def report(target: str, name: str, scale: str, lanes: int, lower_only: bool) -> 
         optimized = whole.as_text() or ""
         out |= {
             "compile_seconds": time.perf_counter() - begin, "peak_bytes": ensemble.peak_bytes(whole),
-            "code_bytes": whole.memory_analysis().generated_code_size_in_bytes,
+            "code_bytes": whole.memory_analysis().generated_code_size_in_bytes or None,
             "collectives": collectives(optimized), "custom_calls": custom_calls(optimized),
         }  # fmt: skip
     return {**out, **cost, "steps_per_pair": found.steps, "bounds": bounds(target, cost, found.steps)}

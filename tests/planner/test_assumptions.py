@@ -7,6 +7,7 @@ import scipy.stats
 from benchmarks import planner_false_alarms as regimes
 from tlx import planner
 from tlx.planner import _evidence, _normality, predictions
+from tlx.planner.assumptions import check_prediction
 from tlx.planner.estimates import TaskDraws
 from tlx.planner.held_out import balance, bootstrap_support
 
@@ -121,6 +122,20 @@ def test_tuned_risks_are_those_of_explicit_fits_at_the_best_ridge():
 
     assert np.abs(z(1.0)).max() < 4, z(1.0)
     assert np.abs(z(1.15)).min() > 4, z(1.15)
+
+
+def test_theory_is_contradicted_by_held_out_errors_four_standard_deviations_away():
+    rng = np.random.default_rng(4)
+    rows = rng.chisquare(1, 900)  # mean 1, standard error .047
+    error = np.std(rows, ddof=1) / 30
+    predicted = 0.03 * rng.standard_normal(4000)
+    low, high = np.quantile(predicted, [0.16, 0.84], method="inverted_cdf")
+    spread = np.hypot((high - low) / 2, error)
+    for away, verdict in ((0.0, "holds"), (3.8, "holds"), (-3.8, "holds"), (4.3, "broken"), (-4.3, "broken")):
+        centred = predicted - np.median(predicted) + np.mean(rows) - away * spread
+        assert check_prediction("probe", centred, rows).verdict == verdict, away
+    few = check_prediction("probe", centred + 4.3 * spread, rows[:12])
+    assert few.verdict == "unseen"
 
 
 def test_bootstrap_prefers_what_is_better_and_widens_where_rows_are_few():
