@@ -48,8 +48,8 @@ def test_what_was_pretrained_to_no_good_end_has_no_risk_however_finite_its_weigh
     assert failed.fine_tuning_status == transferred(pair).fine_tuning_status
 
 
-def test_training_from_scratch_that_diverges_has_no_risk(pair):
-    wild = dataclasses.replace(SETTING, scratch=Optimizer(4.0, 300, tolerance=0.0))
+def test_training_from_scratch_that_diverges_has_no_risk():
+    wild = dataclasses.replace(SETTING, scratch=Optimizer(4.0, 3, tolerance=0.0))  # its weights stay finite
     calm, found = (jax.jit(nonlinear.from_scratch)(setting, KEY, 0) for setting in (SETTING, wild))
     assert np.isfinite(calm.risk)
     assert found.status in (Status.DIVERGED, Status.NON_FINITE)
