@@ -75,7 +75,7 @@ PLANNER = [
     _planner("tolerance against the method's favour", "predictions", "usable <= (1 + tolerance) * best",
              "usable <= (1 - tolerance) * best", "planner"),
     _planner("source ridge priced as scratch", "predictions", "rest + (noise**2 + rest) * width / room", "rest",
-             "planner"),
+             "assumptions"),
     _planner("nobody is ever undecided", "recommendation", "shares[leading] >= confidence else", "True else",
              "planner"),
     _planner("contradiction of theory ignored", "assumptions", "abs(z) > CONTRADICTION else", "abs(z) < 0 else",

@@ -124,6 +124,32 @@ def test_tuned_risks_are_those_of_explicit_fits_at_the_best_ridge():
     assert np.abs(z(1.15)).min() > 4, z(1.15)
 
 
+def test_source_ridge_pays_for_each_feature_that_it_leaves_unpenalised():
+    """200 pilots, 20 features of d = 120, n = 70: predicted from the true task, |z| < 4; without the features, |z| > 8."""
+    rng = np.random.default_rng(1)
+    dim, width, count, noise, across = 120, 20, 70, 0.5, 0.8
+    target = np.zeros(dim)
+    target[0], target[-1] = 1.0, across
+    risks = []
+    for _ in range(200):
+        x = rng.normal(size=(count, dim))
+        y = x @ target + noise * rng.normal(size=count)
+        known, rest = x[:, :width], x[:, width:]
+        gram = np.linalg.inv(rest @ rest.T + (dim - width) * noise**2 / across**2 * np.eye(count))
+        first = np.linalg.solve(known.T @ gram @ known, known.T @ gram @ y)
+        risks.append(np.sum((np.r_[first, rest.T @ gram @ (y - known @ first)] - target) ** 2))
+
+    def z(features):
+        task = TaskDraws(np.array([1.0]), np.array([across]), np.array([noise]))
+        learner = predictions.Learner(dim - width + features, np.nan, 2, features)
+        found = predictions.predicted_risks(task, np.array([float(count - width + features)]), learner)
+        exact = found[predictions.ALL.index("source_ridge"), 0, 0]
+        return (np.mean(risks) - exact) / (np.std(risks) / np.sqrt(200))
+
+    assert abs(z(width)) < 4, z(width)
+    assert z(0) > 8, z(0)
+
+
 def test_theory_is_contradicted_by_held_out_errors_four_standard_deviations_away():
     rng = np.random.default_rng(4)
     rows = rng.chisquare(1, 900)  # mean 1, standard error .047
