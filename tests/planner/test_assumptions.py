@@ -125,7 +125,7 @@ def test_tuned_risks_are_those_of_explicit_fits_at_the_best_ridge():
 
 
 def test_source_ridge_pays_for_each_feature_that_it_leaves_unpenalised():
-    """200 pilots, 20 features of d = 120, n = 70: predicted from the true task, |z| < 4; without the features, |z| > 8."""
+    """200 pilots, 20 features of d = 120, n = 70: predicted from the true task, |z| < 4; without features, |z| > 8."""
     rng = np.random.default_rng(1)
     dim, width, count, noise, across = 120, 20, 70, 0.5, 0.8
     target = np.zeros(dim)
