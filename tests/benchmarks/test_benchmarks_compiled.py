@@ -92,6 +92,7 @@ def test_a_gpu_is_described_as_published(gpu, numbers):
 
 
 @pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("gpu", cards.MULTIPROCESSORS)
 def test_a_small_program_compiles_for_a_gpu_that_is_not_there(gpu):
     command = [sys.executable, "-m", "benchmarks.compiled", "--target", gpu, "--scale", "small", "--json"]
