@@ -32,7 +32,8 @@ paper: $(READY) ## every figure of the paper at laptop size and those it left ou
 # Most of the time of the tests goes into compiling, so two workers share one cache of programs, compiled at the first
 # level of optimisation; what measures time runs afterwards, alone, at the usual one. At the first level LLVM cannot select
 # an instruction of AVX-512 that one program needs, and aborts: AVX2 is the most there.
-PYTEST := XLA_FLAGS="--xla_backend_optimization_level=1 --xla_cpu_max_isa=AVX2" $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
+ISA := $(if $(filter x86_64,$(shell uname -m)),--xla_cpu_max_isa=AVX2)
+PYTEST := XLA_FLAGS="--xla_backend_optimization_level=1 $(ISA)" $(BIN)/python -m pytest -q -n 2 --dist loadscope --no-loadscope-reorder
 
 test: $(READY) ## the tests, in about ten minutes; test-extended has the longer ones, test-thorough all there are
 	$(PYTEST) -m "not alone and not thorough and not extended"
