@@ -11,6 +11,8 @@ from tlx import nonlinear
 from tlx.nonlinear import MeanField, NonlinearSetting, protocols
 from tlx.train import Optimizer, Status
 
+pytestmark = pytest.mark.slow
+
 STILL = Optimizer(1e-12, 1, tolerance=0.0)  # a descent that goes nowhere
 SETTING = NonlinearSetting(
     MeanField(5, 8), num_teacher_neurons=3, sizes=(40,), noise_std=0.3, cutoff=1e-2,
