@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import helmert
 
 from experiments.advice import packages
-from experiments.advice.words import ridge
+from experiments.advice.words import ridge_at
 from tlx import feature_scores
 from tlx.planner import held_out
 from tlx.planner import leave_one_out as loo
@@ -27,14 +27,15 @@ def trial(name: str, count: int, random: np.random.Generator, options: dict) -> 
     scores, errors, spread, row_errors = [], [], [], {}
     for key in NAMES:
         features = found.features[key][rows]
-        tuned = loo.tune(loo.of_inputs(features, np.ones((count, 1))), labels[:, None])
+        smoother = loo.of_inputs(features, np.ones((count, 1)))
+        tuned = loo.tune(smoother, labels[:, None])
         row_errors[key] = tuned.row_errors
         centred = features - features.mean(axis=0)
         centred_labels = labels - labels.mean()
         shrunk = feature_scores.h_score(features, labels, shrinkage="ledoit_wolf")
         evidence = feature_scores.log_me(contrasts @ features, contrasts @ labels)
         scores.append([tuned.row_errors.mean(), evidence, shrunk])
-        fit = ridge(centred, centred_labels)
+        fit = ridge_at(centred, centred_labels, tuned.penalty * smoother.level)
         ahead = (found.features[key][others] - features.mean(axis=0)) @ fit + labels.mean()
         squares = (ahead - found.labels[others]) ** 2
         errors.append(squares.mean())
