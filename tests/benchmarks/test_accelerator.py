@@ -14,6 +14,7 @@ BLOCKED = f"import sys\nsys.modules.update(dict.fromkeys({LACKING}))\n"
 PROGRAM = BLOCKED + "from benchmarks.accelerator import main\nraise SystemExit(main(sys.argv[1:]))"
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_one_call_measures_everything_with_numerical_packages_alone(tmp_path):
     output = tmp_path / "found.json"

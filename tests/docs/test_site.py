@@ -80,6 +80,7 @@ def _parts(count, share):
     return every[share::count]
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 @pytest.mark.parametrize("share", range(4))
 def test_every_page_in_a_browser(browser, share):

@@ -82,6 +82,7 @@ def test_layout_changes_no_number(reference, devices, together, per_call):
     assert_same(grid(layout), reference)
 
 
+@pytest.mark.extended
 def test_layout_changes_no_number_of_a_whole_engine():
     def whole(layout):
         shared = SETTING, jax.random.key(3)

@@ -30,6 +30,7 @@ def test_spearman_against_scipy():
     assert _rank_table.spearman(np.ones(5) + 1e-9 * np.arange(5), np.arange(5.0)) == 0  # equal to rounding
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_bootstrap_interval_covers_the_population():
     """200 samples of 40 correlated normal pairs: the 95 % interval covers in 90 to 99.5 % (nominal minus 3 se)."""
@@ -72,6 +73,7 @@ def test_a_power_law_is_read_off_positive_gains_alone(last, said):
     assert _predictor_findings._claim_a(data, np.array([True, True])).endswith(f"linear transfer {said}")
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_divergences_order_theory_up_to_a_right_angle_and_not_beyond():
     config = PredictorsConfig()

@@ -61,6 +61,7 @@ def test_the_gradient_reads_the_matrix_once_and_is_that_of_autodiff(key, pair):
     assert (reads(as_written), reads(data.squared_loss)) == (2, 1)
 
 
+@pytest.mark.slow
 def test_every_derivative_of_the_loss_is_right(x64, key, pair):
     moments = data.sample_moments(key, pair.target, pair.spectrum, 0.3, 40)
     moments = moments._replace(covariance=(moments.covariance + moments.covariance.T) / 2)
@@ -81,6 +82,7 @@ def test_a_population_by_its_diagonal_is_that_by_its_matrix(x64, key, pair):
     np.testing.assert_allclose(diagonal.times(pair.source), whole.times(pair.source), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_population_moments_are_the_limit_of_samples(key, pair):
     instances, count = 60, 4000
     keys = jax.random.split(key, instances)

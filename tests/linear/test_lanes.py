@@ -23,6 +23,7 @@ SETTING = LinearSetting(
 )
 ANGLES = np.array([0.3, 0.9, 2.0], np.float32)
 ROUNDING = {"rtol": 2e-4, "atol": 2e-5}
+EACH = [pytest.param(name, marks=[pytest.mark.extended] * (name != "spectral")) for name in ENGINES]  # others: longer
 
 
 def close(one, other):
@@ -30,7 +31,7 @@ def close(one, other):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", EACH)
 def test_a_grid_holds_the_lanes_of_its_engine(name, key):
     scratch, moved = lanes.transfer_grid(name, SETTING, key, [3, 5], np.array([[6], [12]]), ANGLES)
     assert scratch.risk.shape == (2, 2, 1)
@@ -77,7 +78,7 @@ def test_flow_and_a_placed_network_take_no_steps_to_watch(key):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", EACH)
 def test_pairs_with_tasks_of_their_own(name, key):
     """A pair's feature and labels are its target sample; its reports those of an engine at its own noise and norm."""
     own = Pairs(np.array([[7], [9]]), np.arange(2), np.array([[0.4], [1.1]]), np.array([[1.0], [2.0]]), 0.3, 12)

@@ -60,6 +60,7 @@ def test_a_huge_source_ridge_is_linear_transfer(key, x64):
     np.testing.assert_allclose(end.predictor, probe.predictors[0], atol=1e-7)
 
 
+@pytest.mark.slow
 def test_full_weights_and_chain_agree_under_decay_towards_the_start(key, x64):
     ends = []
     for name in ("full", "spectral"):
@@ -69,6 +70,7 @@ def test_full_weights_and_chain_agree_under_decay_towards_the_start(key, x64):
     assert np.linalg.norm(ends[0] - source.predictor) > 0.05
 
 
+@pytest.mark.slow
 def test_one_trained_layer_keeps_what_the_data_do_not_see(key, x64):
     """Theorem 3.9 exactly: beta = beta_sc + (I - P) beta_pre with layer 1 alone, or a low-rank update of it."""
     base = dataclasses.replace(SETTING, fine_tune=Optimizer(0.05, 20000, tolerance=1e-9))
@@ -93,6 +95,7 @@ def test_one_trained_layer_keeps_what_the_data_do_not_see(key, x64):
     assert gaps["last"] > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["full", "spectral"])
 def test_a_batch_of_the_whole_sample_is_gradient_descent(name, key, x64):
     rule = Optimizer(0.02, 60, tolerance=0.0)

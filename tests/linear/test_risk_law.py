@@ -59,6 +59,7 @@ def test_the_law_holds_and_four_instances_reject_as_often_as_they_should():
     assert np.mean(np.abs(found) > 3) < 0.01
 
 
+@pytest.mark.slow
 def test_a_wrong_theory_is_rejected():
     setting = LinearSetting(dim=20, depth=2, noise_std=0.6)
     found = law.deviates(setting, dataset(risks(jax.random.key(4), 0.3), INSTANCES))

@@ -11,6 +11,7 @@ import xarray as xr
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_the_learned_kernel_approaches_the_source_teachers(tmp_path):
     small = ["ensemble.num_instances=2", "task.dim=8", "task.num_neurons=4", "network.width=24", "num_records=6"]

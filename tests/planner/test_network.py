@@ -67,6 +67,7 @@ def test_the_head_and_its_features_are_found():
         tangent.head_of(network, inputs, "Dense_7")
 
 
+@pytest.mark.slow
 def test_held_out_errors_are_those_of_separate_fits():
     net, params, inputs, labels = case(24)
     plan = planner.plan_network(net, params, inputs, labels[:, 0], num_fresh=1)

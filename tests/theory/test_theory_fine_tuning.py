@@ -189,6 +189,7 @@ def test_poles(x64):
         np.testing.assert_allclose(silent, theory.fine_tuning_risk(0.4, 0.5, 0.5, dim=dim), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_source_to_population(x64):
     for dim in (None, 200):
         near = theory.fine_tuning_risk(0.7, 0.5, 0.3, source_ratio=1e8, source_noise_std=0.5, dim=dim)

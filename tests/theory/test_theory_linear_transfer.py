@@ -125,6 +125,7 @@ def test_finite_source_against_drawn_data(source_ratio, source_noise):
         assert abs(z_score(measured, population)) > 20
 
 
+@pytest.mark.slow
 def test_finite_source_identities(x64):
     angle = jnp.linspace(0, np.pi, 9)
     phi = theory.pretrained_angle(angle, 0.5, 0.2)

@@ -49,6 +49,7 @@ def test_features_are_continuous_at_ridge_zero(x64, features, samples):
     np.testing.assert_allclose(near, plain, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_features_tend_to_the_limit(x64):
     for ratio in (0.6, 1.5):
         limit = 0.2 + theory.ridge_risk(ratio, np.sqrt(0.09 + 0.2), 0.3, target_norm=np.sqrt(0.8))

@@ -73,6 +73,7 @@ def test_decay_of_every_layer_towards_its_start(x64, depth, angle, ratio, noise,
         assert abs(measured.mean() - float(wrong)) > 5 * error
 
 
+@pytest.mark.slow
 def test_layerwise_limits(x64):
     point = (0.7, jnp.array([0.5, 1.6]), 0.5)
     far = theory.layerwise_l2sp_risk(*point, INF, depth=3, target_norm=1.3)
@@ -88,6 +89,7 @@ def test_layerwise_limits(x64):
     assert np.isinf(theory.layerwise_l2sp_risk(0.7, 0.5, 0.5, 0.1, source_ratio=1.0, source_noise_std=0.1))
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_layerwise_optimum(x64):
     depths, angles = jnp.array([1.0, 2.0, 3.0]), jnp.array([0.6, 0.6, 1.2])
