@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from experiments.advice import words
+from experiments.advice import packages, words
 from experiments.advice.config import Part, RealDataConfig
 
 HARMFUL, CLOSE, GOOD = 0.25, 0.05, 0.10  # relative distances from the best measured mean error
@@ -164,13 +164,15 @@ def _of_elements(data: xr.Dataset):
     data = _mean(data, "element")
     dims = ("element_property", "element_samples", "instance")
     errors = data.element_error.transpose(*dims, "representation").values
-    scores = data.element_score.transpose(*dims, "element_score_name", "representation")
-    cards = {"elements, best of 12": score(errors, data.element_advice.transpose(*dims).values)}
-    cards["elements, leading, not advised"] = score(errors, data.element_leading.transpose(*dims).values)
-    found = errors.mean(axis=2)
+    scores = data.element_score.transpose(*dims, "element_score_name", "representation").values
+    alone = np.isin(data.representation.values, list(packages.REPRESENTATIONS))  # the others have no order to predict
+    cards = {"elements": score(errors, data.element_advice.transpose(*dims).values)}
+    leading = np.where(alone, scores[..., 0, :], np.inf).argmin(axis=-1)
+    cards["elements, the leading representation, not advised"] = score(errors, leading)
+    found = errors.mean(axis=2)[..., alone]
     table = np.full((*scores.shape[:-1],), np.nan)
     for at in np.ndindex(*table.shape):
-        values = scores.values[at] * (1 if at[-1] == 0 else -1)  # low error, high scores
+        values = scores[at][alone] * (1 if at[-1] == 0 else -1)  # low error, high scores
         if np.all(np.isfinite(values)):
             table[at] = _spearman(values, found[at[:2]])
     data["element_rank_correlation"] = ((*dims, "element_score_name"), table)
@@ -179,12 +181,15 @@ def _of_elements(data: xr.Dataset):
         usable = np.isfinite(table[..., i])
         mean = f"{np.mean(table[..., i][usable]):.2f}" if usable.any() else "-"
         lines.append(f"Elements, order by {name} and order found: rank correlation {mean} in {usable.sum()} pilots.")
-    control = int(np.flatnonzero(data.representation.values == "random")[0])
+    control = int(np.flatnonzero(data.representation.values[alone] == "random")[0])
     last = np.mean(np.argsort(np.argsort(found, axis=-1), axis=-1)[..., control] >= found.shape[-1] - 2)
     lines.append(f"The random control is among the last two of {found.shape[-1]} in {100 * last:.0f} % of the cells.")
-    estimate = data.element_score.transpose(*dims, "element_score_name", "representation").values[..., 0, :]
-    inside = within(estimate, errors, data.element_held_out_se.values, data.element_test_se.values)
-    lines.append(f"Elements: leave-one-out within 3 standard errors of the error on the other elements in {inside}.")
+    ratio = data.element_mean.sel(representation="together").values / found.min(axis=-1)
+    lines.append(
+        f"All together have {ratio.min():.2f} to {ratio.max():.2f} of the best one's error (mean {ratio.mean():.2f})."
+    )
+    inside = within(scores[..., 0, :], errors, data.element_held_out_se.values, data.element_test_se.values)
+    lines.append(f"Elements: held-out errors within 3 standard errors of those on the other elements in {inside}.")
     return data, cards, lines
 
 

@@ -10,3 +10,5 @@ from tlx.planner.network_answer import Curve as Curve
 from tlx.planner.network_answer import NetworkPlan as NetworkPlan
 from tlx.planner.plan import plan as plan
 from tlx.planner.predictions import RankingChange as RankingChange
+from tlx.planner.representations import FeatureComparison as FeatureComparison
+from tlx.planner.representations import compare_features as compare_features

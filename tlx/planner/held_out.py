@@ -73,12 +73,18 @@ def widening(count: int) -> float:
     return float(np.sqrt(1 + (_FEW / count) ** 2))
 
 
+def resampled_means(table: np.ndarray, seed: int, num_draws: int = 2000) -> np.ndarray:
+    """Means (draws, methods) of bootstrap resamples of the rows of `table` (n, methods), widened by `widening(n)`."""
+    count = len(table)
+    weights = np.random.default_rng([seed, 3]).multinomial(count, np.full(count, 1 / count), num_draws) / count
+    centre = np.mean(table, axis=0)
+    return centre + widening(count) * (weights @ table - centre)
+
+
 def bootstrap_support(
     errors: dict[str, np.ndarray], noise: float, tolerance: float, seed: int, num_draws: int = 2000
 ) -> dict[str, float]:
-    """Share of resamples of the rows in which each method is the best or within `tolerance` of the best.
-
-    Deviations are widened by `widening(n)`.
+    """Share of resamples of the rows (`resampled_means`) in which each method is the best or within `tolerance` of it.
 
     errors: name -> (n,) held-out squared errors; a method with a row that cannot be held out has no support.
     noise: a lower bound of the label noise that every error contains; the tolerance is relative to the best error less
@@ -87,11 +93,7 @@ def bootstrap_support(
     names = list(errors)
     table = np.stack([np.where(np.isfinite(errors[name]), errors[name], np.inf) for name in names], axis=1)
     usable = np.all(np.isfinite(table), axis=0)
-    count = len(table)
-    weights = np.random.default_rng([seed, 3]).multinomial(count, np.full(count, 1 / count), num_draws) / count
-    table = np.where(usable, table, 0.0)
-    centre = np.mean(table, axis=0)
-    means = np.where(usable, centre + widening(count) * (weights @ table - centre), np.inf)
+    means = np.where(usable, resampled_means(np.where(usable, table, 0.0), seed, num_draws), np.inf)
     best = np.min(means, axis=1, keepdims=True)
     near = means <= best + tolerance * np.maximum(best - noise, _FLOOR)
     return dict(zip(names, map(float, np.mean(near & usable, axis=0)), strict=True))

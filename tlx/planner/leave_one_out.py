@@ -90,17 +90,14 @@ def residuals(
     full = bool(np.max(spare, initial=0.0) <= 1e-9)
     along = vectors.T @ labels
     outside = np.zeros_like(labels) if full else labels - basis @ (basis.T @ labels) - vectors @ along
-    squares = vectors**2
-    out = []
-    for penalty in np.asarray(penalties, dtype=float) * smoother.level:
-        kept = penalty / (values + penalty)
-        scale = float(np.max(kept, initial=0.0)) if full else 1.0  # M/p in place of M: the ratio is the same
-        kept = kept / max(scale, 1e-300)
-        free = (squares @ kept) + (0.0 if full else spare)
-        ratio = outside + vectors @ (kept[:, None] * along)
-        usable = free > 1e-9 * np.max(free, initial=1e-300)
-        out.append(np.where(usable[:, None], ratio / np.where(usable, free, 1.0)[:, None], np.nan))
-    return np.stack(out)
+    penalties = np.asarray(penalties, dtype=float)[:, None] * smoother.level
+    kept = penalties / (values + penalties)
+    if full:  # M/p in place of M: the ratio is the same
+        kept = kept / np.maximum(np.max(kept, axis=1, initial=0.0, keepdims=True), 1e-300)
+    free = kept @ (vectors**2).T + (0.0 if full else spare)
+    ratio = outside + vectors @ (kept[:, :, None] * along)
+    usable = free > 1e-9 * np.max(free, axis=1, initial=1e-300, keepdims=True)
+    return np.where(usable[:, :, None], ratio / np.where(usable, free, 1.0)[:, :, None], np.nan)
 
 
 def tune(smoother: Smoother, labels: Float[np.ndarray, "n o"], penalties: Float[np.ndarray, "m"] = GRID) -> Tuned:
