@@ -40,5 +40,4 @@ def trial(name: str, count: int, random: np.random.Generator, options: dict) -> 
         "test_se": np.std(squares, axis=1, ddof=1) / np.sqrt(len(others)),
         "held_out_se": np.array([said.held_out[key].standard_error for key in NAMES]),
         "advice": np.array(NAMES.index(said.recommendation) if said.recommendation in NAMES else -1),
-        "leading": np.array(NAMES.index(said.leading)),
     }

@@ -68,7 +68,7 @@ def compute_elements(config: RealDataConfig, own: dict[str, np.ndarray], progres
             trials.append(elements.trial(name, int(count), random, _options(config)))
             progress(len(trials) * len(elements.NAMES))
     further = dict.fromkeys(("error", "test_se", "held_out_se"), ("representation",))
-    further |= {"score": ("element_score_name", "representation"), "advice": (), "leading": ()}
+    further |= {"score": ("element_score_name", "representation"), "advice": ()}
     shape = (1, len(own["element_samples"]), len(own["instance"]))
     return _gathered("element", trials, shape, ("element_property", "element_samples", "instance"), further)
 

@@ -81,11 +81,7 @@ def ridge(rows: np.ndarray, labels: np.ndarray, known: np.ndarray | None = None)
     constant = np.ones((len(rows), 1))
     beside = constant if known is None else np.concatenate([constant, known], axis=1)
     smoother = loo.of_inputs(rows, beside)
-    return ridge_at(rows, labels, loo.tune(smoother, labels[:, None]).penalty * smoother.level)
-
-
-def ridge_at(rows: np.ndarray, labels: np.ndarray, penalty: float) -> np.ndarray:
-    """Weights of ridge regression at one penalty, in units of squared singular values of the rows."""
+    penalty = loo.tune(smoother, labels[:, None]).penalty * smoother.level
     left, values, right = np.linalg.svd(rows, full_matrices=False)
     return right.T @ (values / (values**2 + penalty) * (left.T @ labels))
 

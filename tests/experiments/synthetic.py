@@ -87,7 +87,7 @@ ARRAYS = {  # study -> array of its units -> dimensions
         **dict.fromkeys(("form_measured", "form_trace"), ("words_ratio", "form_features", "instance")),
         **dict.fromkeys(("element_error", "element_test_se", "element_held_out_se"), (*ELEMENTS, "representation")),
         "element_score": (*ELEMENTS, "element_score_name", "representation"),
-        **dict.fromkeys(("element_advice", "element_leading"), ELEMENTS),
+        "element_advice": ELEMENTS,
         **dict.fromkeys(("digits_error", "digits_accuracy", "digits_test_se"), (*DIGITS, "digits_protocol")),
         **dict.fromkeys(("digits_held_out", "digits_held_out_se"), (*DIGITS, "digits_protocol")),
         "digits_advice": DIGITS,

@@ -7,7 +7,8 @@ from tlx.planner._pilot import Pilot
 from tlx.planner.leave_one_out import Tuned
 
 _FLOOR = 1e-12
-_FEW = 60  # rows below which resampling squared errors says little (measured, benchmarks/planner_false_alarms.py)
+FEW = 60  # rows below which resampling squared errors says little (measured, benchmarks/planner_false_alarms.py)
+FEW_BOUNDED = 20  # the same of errors of indicators of classes, which have no tail (measured, experiments.real_data)
 
 
 def held_out(pilot: Pilot, depth: float | int) -> dict[str, Tuned]:
@@ -63,14 +64,16 @@ def balance(inputs, labels, source, depth: float | int) -> float:
     return float(np.exp(low))
 
 
-def widening(count: int) -> float:
-    """Factor on the deviations of resampled held-out means: sqrt(1 + (60/n)²).
+def widening(count: int, few: int = FEW) -> float:
+    """Factor on the deviations of resampled held-out means: sqrt(1 + (few/n)²).
+
+    few: `FEW` rows, or `FEW_BOUNDED` where errors have no tail, as those of indicators of classes.
 
     The n fits share their rows, and a squared error has a heavy tail that few rows do not show, so that resamples of a
     small pilot vary less than pilots do. Found by measuring how often the advice was harmful, over pilots of 30 to 240
     rows outside every assumption (`benchmarks/planner_false_alarms.py`) and word vectors (`experiments.real_data`).
     """
-    return float(np.sqrt(1 + (_FEW / count) ** 2))
+    return float(np.sqrt(1 + (few / count) ** 2))
 
 
 def resampled_means(table: np.ndarray, seed: int, num_draws: int = 2000) -> np.ndarray:

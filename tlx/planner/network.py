@@ -10,7 +10,7 @@ from tlx._checks import check_count, check_range, require
 from tlx.planner import leave_one_out as loo
 from tlx.planner import tangent
 from tlx.planner.curves import curve_draws
-from tlx.planner.held_out import widening
+from tlx.planner.held_out import FEW, FEW_BOUNDED, widening
 from tlx.planner.network_answer import Curve, NetworkPlan
 from tlx.planner.recommendation import choose
 
@@ -151,7 +151,7 @@ def _methods(pilot: _Pilot, network: tangent.Network, layer, sizes, num_fresh: i
     import jax
 
     count = len(pilot.labels)
-    weights = resampling(count, seed)
+    weights = resampling(count, seed, FEW if pilot.codes is None else FEW_BOUNDED)
     ones = np.ones((count, 1))
     null = loo.unpenalised(ones, pilot.labels).residuals
     out = {"null": _flat(null, weights, sizes)}
@@ -175,13 +175,13 @@ def _methods(pilot: _Pilot, network: tangent.Network, layer, sizes, num_fresh: i
     return out
 
 
-def resampling(count: int, seed: int, num_draws: int = _DRAWS) -> np.ndarray:
-    """Bootstrap weights of the rows for intervals: deviations widened by sqrt(2) times `held_out.widening`.
+def resampling(count: int, seed: int, few: int = FEW, num_draws: int = _DRAWS) -> np.ndarray:
+    """Bootstrap weights of the rows for intervals: deviations widened by sqrt(2) times `held_out.widening(n, few)`.
 
     The sqrt(2) is for the pilot itself, which every method shares: one error varies with it, a comparison does not.
     """
     drawn = np.random.default_rng([seed, 4]).multinomial(count, np.full(count, 1 / count), num_draws) / count
-    return 1 / count + np.sqrt(2) * widening(count) * (drawn - 1 / count)
+    return 1 / count + np.sqrt(2) * widening(count, few) * (drawn - 1 / count)
 
 
 def _flat(residuals: np.ndarray, weights: np.ndarray, sizes: np.ndarray) -> tuple:
