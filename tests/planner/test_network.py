@@ -129,6 +129,22 @@ def test_classes_add_their_scores_and_the_table_shows_all():
         assert part in text
 
 
+@pytest.mark.slow
+def test_errors_of_indicators_have_no_tail_and_leave_narrower_intervals():
+    """The mean label's interval has the width of 1.96 resampled deviations, widened by sqrt(2 (1 + (few/n)²))."""
+    net, params, inputs, labels = case(40, outputs=3)
+    codes = labels.argmax(1)
+    given = net, params, inputs
+    bounded = planner.plan_network(*given, codes, classes=True, num_fresh=1)
+    plain = planner.plan_network(*given, np.eye(3)[codes], num_fresh=1)
+    for plan, few in ((bounded, 20), (plain, 60)):
+        middle, low, high = plan.planned["null"]
+        error = plan.curves["null"].standard_error * np.sqrt(39 / 40)
+        assert (high - low) / (2 * 1.96 * error) == pytest.approx(np.sqrt(2 * (1 + (few / 40) ** 2)), rel=0.15)
+        assert middle == pytest.approx(plan.curves["null"].error, rel=0.1)
+    assert bounded.curves["null"].error == pytest.approx(plain.curves["null"].error, rel=1e-9)
+
+
 net_, params_, x_, y_ = case(20)
 
 
