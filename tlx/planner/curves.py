@@ -54,7 +54,11 @@ def curve_draws(
 
 
 def _continued(kappa, first, second, level, sizes, rng) -> np.ndarray:
-    """D/(1 - df2/N) at the kappa of least mean for each size, kappa continued below the pilot's smallest."""
+    """D/(1 - df2/N) for each size, kappa continued below the pilot's smallest.
+
+    Each draw is read at the kappa that is best for another draw: a penalty that was chosen by the very errors that it
+    is judged by looks too good.
+    """
     rate = float(np.clip(-np.polyfit(np.log(kappa[:6]), np.log(np.maximum(first[:6], 1e-12)), 1)[0], 0.0, 1.0))
     slopes = np.polyfit(np.log(kappa[:12]), np.log(level[:, :12]).T, 1)[0]
     floor = rng.uniform(0, 1, len(level))
@@ -69,6 +73,6 @@ def _continued(kappa, first, second, level, sizes, rng) -> np.ndarray:
     for size in sizes:
         allowed = every_first < 0.999 * size
         error = every_level[:, allowed] / (1 - every_second[allowed] / size)[None, :]
-        chosen = int(np.argmin(np.mean(error, axis=0)))  # one penalty for all draws: the least of each is too low
-        out.append(error[:, chosen])
+        chosen = np.roll(np.argmin(error, axis=1), 1)
+        out.append(error[np.arange(len(error)), chosen])
     return np.stack(out, axis=1)

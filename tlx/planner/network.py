@@ -154,7 +154,8 @@ def _methods(pilot: _Pilot, network: tangent.Network, layer, sizes, num_fresh: i
     weights = resampling(count, seed, FEW if pilot.codes is None else FEW_BOUNDED)
     ones = np.ones((count, 1))
     null = loo.unpenalised(ones, pilot.labels).residuals
-    out = {"null": _flat(null, weights, sizes)}
+    draws, rows, _ = _flat(null, weights, sizes)
+    out = {"null": (draws * (1 + 1 / sizes) * (1 - 1 / count), rows, 0.0)}  # variance (1 + 1/N); held out: N = n - 1
     start = np.zeros_like(pilot.labels) if pilot.base is None else pilot.base
     if pilot.base is not None:
         out["zero_shot"] = _flat(pilot.labels - pilot.base, weights, sizes)
