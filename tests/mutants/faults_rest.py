@@ -82,9 +82,13 @@ PLANNER = [
              "(1 - share) ** 2", "representations"),
     _planner("new rows centred by themselves", "representations", "(given - mean) @", "(given - given.mean(0)) @",
              "representations"),
-    _planner("weights found with the rows that are held out", "representations", "_weights(tuned, loo.unpen",
-             "_weights({k: _fitted({k: _centred(g, *[np.arange(count)] * 2)[0]}, {k: 1.0}, labels)[1] "
-             "for k, g in grams.items()}, loo.unpen", "representations"),
+    _planner("weights found with the rows that are held out", "representations",
+             "        _, fit = _together({name: one[0] for name, one in both.items()}, labels[train])",
+             "        every = np.arange(count)\n"
+             "        whole = {key: _centred(gram, every, every)[0] for key, gram in grams.items()}\n"
+             "        weights = _together(whole, labels)[1].weights\n"
+             "        fit = _fitted({name: one[0] for name, one in both.items()}, weights, labels[train])[0]",
+             "representations"),
     _planner("contradiction of theory ignored", "assumptions", "abs(z) > CONTRADICTION else", "abs(z) < 0 else",
              "assumptions"),
 ]  # fmt: skip

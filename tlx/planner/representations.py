@@ -138,35 +138,31 @@ def compare_features(
     grams = {name: rows @ rows.T for name, rows in features.items()}
     every = np.arange(count)
     kernels = {name: _centred(gram, every, every)[0] for name, gram in grams.items()}
-    alone = {name: _fitted({name: kernel}, {name: 1.0}, labels) for name, kernel in kernels.items()}
-    tuned = {name: one[1] for name, one in alone.items()}
-    mean = loo.unpenalised(np.ones((count, 1)), labels[:, None])
-    weights = _weights(tuned, mean)
-    combined = _fitted(kernels, weights, labels)[0]
-    rows = {name: one.row_errors for name, one in tuned.items()}
+    alone, combined = _together(kernels, labels)
+    fits = {name: one[0] for name, one in alone.items()} | {TOGETHER: combined, NULL: Fit({}, 0.0, np.zeros(count))}
+    rows = {name: one[1].row_errors for name, one in alone.items()}
     rows[TOGETHER] = _held_out(grams, labels, seed) ** 2
-    rows[NULL] = mean.row_errors
+    rows[NULL] = _of_mean(labels).row_errors
     support = bootstrap_support(rows, 0.0, tolerance, seed)
     recommendation, leading, share = choose(support, confidence)
     support[TOGETHER] = _unbeaten(rows, tolerance, seed)
     if recommendation == "undecided" and support[TOGETHER] >= 0.5:
         recommendation = leading = TOGETHER
         share = support[TOGETHER]
-    penalties = {name: one.penalty for name, one in tuned.items()} | {TOGETHER: combined.penalty, NULL: 0.0}
     return FeatureComparison(
         recommendation=recommendation,
         confidence=share,
         support=support,
         leading=leading,
         held_out={
-            name: HeldOut(float(np.mean(one)), float(np.std(one, ddof=1) / np.sqrt(count)), penalties[name])
+            name: HeldOut(float(np.mean(one)), float(np.std(one, ddof=1) / np.sqrt(count)), fits[name].penalty)
             for name, one in rows.items()
         },
-        weights=weights,
+        weights=combined.weights,
         notes=_NOTES,
         _features=features,
         _labels=labels,
-        _fits={name: one[0] for name, one in alone.items()} | {TOGETHER: combined, NULL: Fit({}, 0.0, np.zeros(count))},
+        _fits=fits,
     )
 
 
@@ -209,7 +205,7 @@ def _fitted(kernels: dict[str, np.ndarray], weights: dict[str, float], labels: n
     ones = np.ones((len(labels), 1))
     used = [weights[name] * kernel for name, kernel in kernels.items() if weights[name] > 0]
     if not used:
-        return Fit(weights, 0.0, np.zeros(len(labels))), loo.unpenalised(ones, labels[:, None])
+        return Fit(weights, 0.0, np.zeros(len(labels))), _of_mean(labels)
     smoother = loo.of_kernel(np.sum(used, axis=0), ones)
     tuned = loo.tune(smoother, labels[:, None])
     along = smoother.vectors.T @ (labels - labels.mean())
@@ -218,9 +214,20 @@ def _fitted(kernels: dict[str, np.ndarray], weights: dict[str, float], labels: n
     ), tuned
 
 
-def _weights(tuned: dict[str, loo.Tuned], mean: loo.Tuned) -> dict[str, float]:
+def _together(kernels: dict[str, np.ndarray], labels: np.ndarray) -> tuple[dict[str, tuple[Fit, loo.Tuned]], Fit]:
+    """Each kernel alone, fitted and held out, and their sum at the weights that follow."""
+    alone = {name: _fitted({name: kernel}, {name: 1.0}, labels) for name, kernel in kernels.items()}
+    weights = _weights({name: one[1] for name, one in alone.items()}, labels)
+    return alone, _fitted(kernels, weights, labels)[0]
+
+
+def _of_mean(labels: np.ndarray) -> loo.Tuned:
+    return loo.unpenalised(np.ones((len(labels), 1)), labels[:, None])
+
+
+def _weights(tuned: dict[str, loo.Tuned], labels: np.ndarray) -> dict[str, float]:
     """(R²/(1 - R²))² of each representation, as shares."""
-    power = np.mean(mean.row_errors)
+    power = np.mean(_of_mean(labels).row_errors)
     shares = {name: min(max(1 - np.mean(one.row_errors) / power, 0.0), _MOST) for name, one in tuned.items()}
     odds = {name: (share / (1 - share)) ** 2 for name, share in shares.items()}
     total = sum(odds.values())
@@ -235,12 +242,9 @@ def _held_out(grams: dict[str, np.ndarray], labels: np.ndarray, seed: int) -> np
     for part in range(parts.max() + 1):
         train, test = np.flatnonzero(parts != part), np.flatnonzero(parts == part)
         both = {name: _centred(gram, train, test) for name, gram in grams.items()}
-        kernels, own = {name: one[0] for name, one in both.items()}, labels[train]
-        tuned = {name: _fitted({name: kernel}, {name: 1.0}, own)[1] for name, kernel in kernels.items()}
-        weights = _weights(tuned, loo.unpenalised(np.ones((len(own), 1)), own[:, None]))
-        fit = _fitted(kernels, weights, own)[0]
-        cross = np.sum([weights[name] * one[1] for name, one in both.items()], axis=0)
-        out[test] = labels[test] - own.mean() - cross @ fit.dual
+        _, fit = _together({name: one[0] for name, one in both.items()}, labels[train])
+        cross = np.sum([fit.weights[name] * one[1] for name, one in both.items()], axis=0)
+        out[test] = labels[test] - labels[train].mean() - cross @ fit.dual
     return out
 
 
