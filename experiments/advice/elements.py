@@ -20,20 +20,13 @@ def trial(name: str, count: int, random: np.random.Generator, options: dict) -> 
     rows, others = order[:count], order[count:]
     labels = found.labels[rows]
     said = planner.compare_features({key: one[rows] for key, one in found.features.items()}, labels, **options)
-    contrasts = helmert(count)  # what is left of the rows without their mean, in count - 1 coordinates
     scores, squares = [], []
     for key in NAMES:
         ahead = said.predict({key: one[others] for key, one in found.features.items()}, key)
         squares.append((ahead - found.labels[others]) ** 2)
-        features = found.features[key][rows] if key in found.features else None
-        none = features is None
-        scores.append(
-            [
-                said.held_out[key].error,
-                np.nan if none else feature_scores.log_me(contrasts @ features, contrasts @ labels),
-                np.nan if none else feature_scores.h_score(features, labels, shrinkage="ledoit_wolf"),
-            ]
-        )
+        given = found.features.get(key)
+        other = (np.nan, np.nan) if given is None else _scored(given[rows], labels)
+        scores.append([said.held_out[key].error, *other])
     return {
         "score": np.array(scores).T,
         "error": np.mean(squares, axis=1),
@@ -41,3 +34,10 @@ def trial(name: str, count: int, random: np.random.Generator, options: dict) -> 
         "held_out_se": np.array([said.held_out[key].standard_error for key in NAMES]),
         "advice": np.array(NAMES.index(said.recommendation) if said.recommendation in NAMES else -1),
     }
+
+
+def _scored(features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """LogME and H-score of a representation."""
+    contrasts = helmert(len(labels))  # what is left of the rows without their mean, in n - 1 coordinates
+    evidence = feature_scores.log_me(contrasts @ features, contrasts @ labels)
+    return evidence, feature_scores.h_score(features, labels, shrinkage="ledoit_wolf")

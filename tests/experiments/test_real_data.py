@@ -136,11 +136,15 @@ def test_representations_of_the_elements_and_the_control():
     trials = [elements.trial("electronegativity", 60, np.random.default_rng(i), OPTIONS) for i in range(3)]
     mean = np.mean([trial["error"] for trial in trials], axis=0)
     held = np.mean([trial["score"][0] for trial in trials], axis=0)
-    assert all(np.isfinite(trial["score"]).all() for trial in trials)  # of more features than rows too
+    for trial in trials:  # of more features than rows too
+        assert np.isfinite(trial["score"][:, : len(packages.REPRESENTATIONS)]).all()
+        assert np.isfinite(trial["score"][0]).all()
+    assert mean[elements.NAMES.index("together")] < 1.25 * np.min(mean)
     control = elements.NAMES.index("random")
     assert mean[control] > 2 * np.min(mean)
     assert held[control] > 2 * np.min(held)
     assert findings._spearman(held, mean) > 0.4
+    assert mean[elements.NAMES.index("null")] == pytest.approx(1.0, abs=0.3)  # labels have variance 1
 
 
 def test_digits_are_split_without_overlap_and_every_class_is_seen():

@@ -135,7 +135,8 @@ def compare_features(
     labels = _pilot.vector("labels", labels)
     features = _checked(features, labels)
     count = len(labels)
-    grams = {name: rows @ rows.T for name, rows in features.items()}
+    centred = {name: rows - rows.mean(axis=0) for name, rows in features.items()}  # large means would cost digits
+    grams = {name: rows @ rows.T for name, rows in centred.items()}
     every = np.arange(count)
     kernels = {name: _centred(gram, every, every)[0] for name, gram in grams.items()}
     alone, combined = _together(kernels, labels)
