@@ -106,6 +106,15 @@ def test_restart_goes_on_where_it_stopped():
     np.testing.assert_allclose(whole.params, by_hand(Optimizer(0.1), 80), rtol=2e-6, atol=2e-6)
 
 
+def test_optimizers_go_through_lowering_and_shapes():
+    """What JAX puts in the place of numbers, when it lowers a function or asks for its shapes, is not judged."""
+    rule = Optimizer(0.5, 100)
+    lowered = jax.jit(lambda optimizer: 2 * optimizer.learning_rate).lower(rule)
+    assert lowered.compile()(rule) == 1.0
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), np.float32), rule)
+    assert jax.eval_shape(lambda optimizer: 2 * optimizer.learning_rate, shapes).dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

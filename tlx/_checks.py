@@ -9,10 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
+_ABSTRACT = (jax.core.Tracer, jax.ShapeDtypeStruct, jax.stages.ArgInfo)
+
 
 def is_traced(value: Any) -> bool:
     """Whether `value` is abstract, so that its numbers cannot be looked at now."""
-    return any(isinstance(leaf, jax.core.Tracer) or type(leaf) is object for leaf in jax.tree.leaves(value))
+    return any(isinstance(leaf, _ABSTRACT) or type(leaf) is object for leaf in jax.tree.leaves(value))
 
 
 def concrete(value: Any) -> np.ndarray | None:
