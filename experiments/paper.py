@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from experiments.running import catalogue as _catalogue
 from experiments.running import compose as _compose
 from experiments.running import console as _console
 from experiments.running import help as _help
@@ -94,7 +95,7 @@ def run(preset: str, output: Path, jobs: int = 1) -> dict[str, Any]:
     summary = json.loads((output / preset / "summary.json").read_text())
     pictures = [file for file in summary["files"] if file.endswith(".png")]
     seconds = time.perf_counter() - begin
-    worst = max((abs(f["worst_z"]) for f in summary["protocols"].values() if f["cells"]), default=None)
+    worst = _catalogue.worst(summary["protocols"])
     away = "" if worst is None else f", at most {worst:.1f} standard errors from theory"
     _console.say(f"{preset}: {seconds:.0f} s, {summary['training_runs']:,} training runs{away}")
     return {

@@ -169,7 +169,7 @@ class SeveralOutputs(Study):
                 parts = [("fine_tuning, outputs shared", known), ("fine_tuning, turned: the sum fails", ~known)]
             for label, chosen in parts:
                 if chosen.any():
-                    out.append(_verdict(label, own.isel(turn=chosen)))
+                    out.append(_verdict(label, own.isel(turn=chosen), claimed=chosen is known))
         return out
 
 
@@ -189,10 +189,11 @@ def forms(setting: OutputsSetting, turn: float, ratios: np.ndarray) -> np.ndarra
     return np.stack([np.asarray(row, float) for row in (scratch, probe, summed)])
 
 
-def _verdict(label: str, own: xr.Dataset) -> Verdict:
+def _verdict(label: str, own: xr.Dataset, *, claimed: bool) -> Verdict:
     clear = own.z.where((own.status == Status.CONVERGED).all("instance"))
     counts = own.usable_instances.values[np.isfinite(clear.values)]
-    return Verdict(label, clear.values, _estimates.where(own, tuple(map(str, clear.dims))), int(min(counts, default=0)))
+    fewest = int(min(counts, default=0))
+    return Verdict(label, clear.values, _estimates.where(own, tuple(map(str, clear.dims))), fewest, claimed=claimed)
 
 
 def _findings(data: xr.Dataset) -> list[str]:

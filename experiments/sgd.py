@@ -148,7 +148,8 @@ class Sgd(WatchedStudy):
             for name in MEASURES:
                 for z, label in ((f"z_{name}", "steps"), (f"z_flow_{name}", "gradient flow")):
                     own, count = data[z].sel(batch_size=size), int(data[f"usable_{name}"].sel(batch_size=size).min())
-                    out.append(Verdict(f"{batch(size)}, {name}: {label}", own.values, where, count))
+                    title, claimed = f"{batch(size)}, {name}: {label}", label == "steps"
+                    out.append(Verdict(title, own.values, where, count, claimed=claimed))
         return out
 
 

@@ -24,7 +24,7 @@ class Run:
         study: the study's name; "unknown" where no file says.
         state: in words: finished, running, killed while ..., stopped by ..., failed, or what else was found there.
         settings: dotted key -> value: all of them where there is a summary, else the overrides of the command.
-        worst_z: the largest |z| of its closing table; None where nothing was compared.
+        worst_z: the largest |z| of its closing table, from theory that is claimed; None where nothing was compared.
         lanes: training runs by protocol, summed; 0 where unknown.
         changed: time of its last file, seconds since the epoch.
         size: bytes of all its files.
@@ -46,6 +46,12 @@ class Run:
     altered: dict[str, Any] = field(default_factory=dict)
 
 
+def worst(protocols: dict[str, Any]) -> float | None:
+    """The largest |z| in the facts of a summary, of theory that is claimed to hold; None where none was compared."""
+    rows = [f for f in protocols.values() if isinstance(f, dict) and "worst_z" in f and f.get("claimed", True)]
+    return max((abs(f["worst_z"]) for f in rows), default=None)
+
+
 def find(root: Path) -> list[Run]:
     """Every run under a folder, the latest first."""
     found = {path.parent for mark in MARKS for path in root.rglob(mark)}
@@ -59,7 +65,6 @@ def read(directory: Path) -> Run:
     sizes = [path.stat() for path in files]
     config = summary.get("config")
     facts = summary.get("protocols") or summary.get("methods") or {}
-    worst = [abs(f["worst_z"]) for f in facts.values() if isinstance(f, dict) and "worst_z" in f]
     counts = summary.get("lanes_by_status")
     lanes = sum(n for found in counts.values() for n in found.values()) if isinstance(counts, dict) else 0
     pictures = [directory / name for name in summary.get("files", []) if str(name).endswith(".png")]
@@ -68,7 +73,7 @@ def read(directory: Path) -> Run:
         str(summary.get("study") or status.get("study") or _study(directory)),
         _state(directory, summary, status),
         flat(config) if isinstance(config, dict) else _overrides(directory),
-        max(worst) if worst else None,
+        worst(facts),
         lanes,
         max((s.st_mtime for s in sizes), default=directory.stat().st_mtime),
         sum(s.st_size for s in sizes),

@@ -145,6 +145,7 @@ def facts(verdict: Any) -> dict[str, Any]:
         "typical_z": float(np.median(size[compared])),
         "within_3": float(np.mean(size[compared] <= 3)),
         "beyond_5": int(np.sum(size[compared] > 5)),
+        "claimed": verdict.claimed,
         **({"remark": few} if verdict.instances < FEW else {}),
     }
 

@@ -102,7 +102,7 @@ def _distances(summary: dict[str, Any]) -> str:
         if not f.get("cells"):
             rows.append((name, 0, f.get("instances", 0), "", "", "", "no cell to compare", ""))
             continue
-        few = f.get("remark", "")
+        few = f.get("remark", "") if f.get("claimed", True) else "a form that is not claimed to hold here"
         share, worst = f"{100 * f['within_3']:.1f} %", f"{f['worst_z']:+.2f}"
         rows.append((name, f["cells"], f["instances"], f"{f['typical_z']:.2f}", share, worst, f["worst_cell"], few))
     about = (

@@ -44,6 +44,7 @@ class Verdict:
         cell: names the cell at an index of z.
         instances: fewest usable instances in a compared cell.
         exact: normal deviates of the cells whose law is known, of the shape of z; NaN elsewhere. None: of no cell.
+        claimed: whether the theory is said to hold; False for a form that stands there to be rejected.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Verdict:
     cell: Callable[[tuple[int, ...]], str]
     instances: int
     exact: np.ndarray | None = None
+    claimed: bool = True
 
 
 class Study:

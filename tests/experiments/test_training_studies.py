@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import small
+import synthetic
 import xarray as xr
 
 from experiments import frozen_layers, sgd, stopping, tuned
@@ -98,6 +99,17 @@ def test_trained_layers_are_read_from_words():
     assert not frozen_layers.trains_first("2+3")
     with pytest.raises(UserError, match="layers joined by"):
         frozen_layers.trained_as(config, "first")
+
+
+@pytest.mark.parametrize(
+    ("study", "rejected"),
+    [("sgd", ": gradient flow"), ("frozen_layers", ": Theorem 3.9"), ("several_outputs", ": the sum fails")],
+)
+def test_forms_that_stand_to_be_rejected_are_not_claimed(study, rejected):
+    verdicts = small.study(study).verdicts(synthetic.data(study))
+    claims = {verdict.method: verdict.claimed for verdict in verdicts}
+    assert claims == {name: not name.endswith(rejected) for name in claims}
+    assert set(claims.values()) == {True, False}
 
 
 @pytest.mark.thorough

@@ -30,6 +30,15 @@ SUMMARY = {
             "worst_cell": NASTY,
             "worst_cells": [{"cell": NASTY, "z": -3.5}],
         },
+        "gradient flow": {
+            "cells": 1,
+            "instances": 20,
+            "typical_z": 11.0,
+            "within_3": 0.0,
+            "worst_z": 11.0,
+            "worst_cell": "t = 1",
+            "claimed": False,
+        },
     },
     "lanes_by_status": {"fine_tuning": {"converged": 70, "diverged": 10}},
     "notes": f"remark {NASTY}",
@@ -113,7 +122,8 @@ def test_every_folder_is_listed_as_what_it_is(folder, tmp_path, capsys):
         "failed": "failed",
         "killed": "killed while running",
     }
-    assert found["one run"].worst_z == 3.5
+    assert found["one run"].worst_z == 3.5  # the form that is there to be rejected does not count
+    assert catalogue.worst({"flow": SUMMARY["protocols"]["gradient flow"]}) is None
     assert found["one run"].lanes == 80
     assert found["half"].settings["task.dim"] == "7"
     assert runs.main([str(tmp_path)]) == 0
