@@ -42,7 +42,7 @@ test: $(READY) ## the tests, in about ten minutes; test-extended has the longer 
 test-fast: $(READY) ## the everyday tests, in three minutes
 	$(PYTEST) -m "not slow and not alone and not thorough and not extended"
 
-test-extended: $(READY) ## whole studies, figures, transformations of every form, stopped processes (CI: what fits into 8 minutes)
+test-extended: $(READY) ## whole studies, figures, transformations of every form, stopped processes (CI: what fits into 12 minutes, on two idle cores all)
 	$(PYTEST) -m "extended and not alone and not thorough"
 
 test-thorough: $(READY) ## every test, those that take minutes too
