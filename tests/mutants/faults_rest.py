@@ -80,7 +80,7 @@ PLANNER = [
              "planner"),
     _planner("representations weighted by their errors", "representations", "(share / (1 - share)) ** 2",
              "(1 - share) ** 2", "representations"),
-    _planner("new rows centred by themselves", "representations", "(given - mean) @", "(given - given.mean(0)) @",
+    _planner("predictions without the features' means", "representations", "Linear(level - offset", "Linear(level",
              "representations"),
     _planner("weights found with the rows that are held out", "representations",
              "        _, fit = _together({name: one[0] for name, one in both.items()}, labels[train])",

@@ -23,6 +23,13 @@ _NOTES = (
 )
 
 
+class Linear(NamedTuple):
+    """Predictions constant + sum over representations of features @ coefficients (k,)."""
+
+    constant: float
+    coefficients: dict[str, Float[np.ndarray, "k"]]
+
+
 class Fit(NamedTuple):
     """Ridge regression of the labels on a weighted sum of kernels: `penalty` (relative), `weights` and `dual` (n,)."""
 
@@ -54,9 +61,8 @@ class FeatureComparison:
     held_out: dict[str, HeldOut]
     weights: dict[str, float]
     notes: tuple[str, ...]
-    _features: dict[str, np.ndarray]
-    _labels: np.ndarray
-    _fits: dict[str, Fit]
+    _count: int
+    _fits: dict[str, Linear]
 
     def predict(self, features: Mapping[str, Real[np.ndarray, "m k"]], which: str | None = None) -> np.ndarray:
         """Predicted labels (m,) of new rows by ridge regression on the whole pilot.
@@ -66,21 +72,16 @@ class FeatureComparison:
         """
         name = (self.leading if self.recommendation == "undecided" else self.recommendation) if which is None else which
         require(name in self._fits, f"which = {name!r} is none of {', '.join(self._fits)}.")
-        fit, level = self._fits[name], float(np.mean(self._labels))
-        used = [key for key, weight in fit.weights.items() if weight > 0]
-        absent = [key for key in used if key not in features]
+        constant, coefficients = self._fits[name]
+        absent = [key for key in coefficients if key not in features]
         require(not absent, f"features lack {', '.join(absent)}, which {name!r} uses.")
-        if not used:
-            some = next(iter(features.values()), ())
-            return np.full(len(some), level)
-        cross = []
-        for key in used:
-            rows, given = self._features[key], _pilot.matrix(f"features[{key!r}]", features[key])
-            width = rows.shape[1]
+        out = np.full(len(next(iter(features.values()), ())), constant)
+        for key, own in coefficients.items():
+            given = _pilot.matrix(f"features[{key!r}]", features[key])
+            width = len(own)
             require(given.shape[1] == width, f"features[{key!r}] have {given.shape[1]} columns, the pilot's {width}.")
-            mean = rows.mean(axis=0)
-            cross.append(fit.weights[key] * ((given - mean) @ (rows - mean).T) / _level(rows))
-        return level + sum(cross) @ fit.dual
+            out = out + given @ own
+        return out
 
     def __str__(self) -> str:
         share = f"{100 * self.confidence:.0f} % of resamples"
@@ -93,7 +94,7 @@ class FeatureComparison:
             measured = f"{_table.number(found.error)} ± {_table.number(found.standard_error, 2)}"
             weight = f"{100 * self.weights[name]:.0f} %" if name in self.weights else ""
             rows.append([name, measured, f"{100 * self.support[name]:.0f} %", weight])
-        titles = ["representation", f"held out, n = {len(self._labels)}", "support", "share in together"]
+        titles = ["representation", f"held out, n = {self._count}", "support", "share in together"]
         lines = [*_table.sentences([head], ""), "", *_table.table(titles, rows), ""]
         return "\n".join([*lines, *_table.sentences(list(self.notes), "")])
 
@@ -138,8 +139,7 @@ def compare_features(
     centred = {name: rows - rows.mean(axis=0) for name, rows in features.items()}  # large means would cost digits
     grams = {name: rows @ rows.T for name, rows in centred.items()}
     every = np.arange(count)
-    kernels = {name: _centred(gram, every, every)[0] for name, gram in grams.items()}
-    alone, combined = _together(kernels, labels)
+    alone, combined = _together({name: _centred(gram, every, every)[0] for name, gram in grams.items()}, labels)
     fits = {name: one[0] for name, one in alone.items()} | {TOGETHER: combined, NULL: Fit({}, 0.0, np.zeros(count))}
     rows = {name: one[1].row_errors for name, one in alone.items()}
     rows[TOGETHER] = _held_out(grams, labels, seed) ** 2
@@ -161,9 +161,8 @@ def compare_features(
         },
         weights=combined.weights,
         notes=_NOTES,
-        _features=features,
-        _labels=labels,
-        _fits=fits,
+        _count=count,
+        _fits={name: _linear(fit, features, centred, float(np.mean(labels))) for name, fit in fits.items()},
     )
 
 
@@ -186,9 +185,14 @@ def _checked(features: Mapping, labels: np.ndarray) -> dict[str, np.ndarray]:
     return out
 
 
-def _level(rows: np.ndarray) -> float:
-    """Mean square length of centred rows, the unit of a representation's kernel."""
-    return float(np.mean(np.sum((rows - rows.mean(axis=0)) ** 2, axis=1)))
+def _linear(fit: Fit, features: dict[str, np.ndarray], centred: dict[str, np.ndarray], level: float) -> Linear:
+    """What a fit predicts of new rows, from its dual coefficients."""
+    used = {
+        name: weight / np.mean(np.sum(centred[name] ** 2, axis=1)) for name, weight in fit.weights.items() if weight
+    }
+    coefficients = {name: weight * (centred[name].T @ fit.dual) for name, weight in used.items()}
+    offset = sum(float(features[name].mean(axis=0) @ own) for name, own in coefficients.items())
+    return Linear(level - offset, coefficients)
 
 
 def _centred(gram: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
