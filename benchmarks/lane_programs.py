@@ -103,7 +103,7 @@ def _relu(scale: str) -> Program:
     sample = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((sizes[-1], dim), (sizes[-1],)))
     step = _descent(lambda w, s: jnp.mean((model.apply(w, s[0]) - s[1]) ** 2))
     steps = setting.pretrain.num_steps + setting.fine_tune.num_steps
-    return Program(ensemble.nested(prepare, transfer, True), lanes, shared, step, weights, sample, steps)
+    return Program(ensemble.nested(prepare, transfer, False), lanes, shared, step, weights, sample, steps)
 
 
 def _descent(loss: Callable) -> Callable:

@@ -84,10 +84,10 @@ class ReluPhaseDiagram(Study):
         own = self.axes(config)
         instance, amount = own["instance"][place["instance"]], own["amount"]
         setting, key = settings(config), jax.random.key(config.seed)
-        begun = len(instance) * len(setting.sizes)
-        layout = _grid.layout(config.ensemble, begun)
-        scratch = scratch_lanes(setting, key, instance, layout=layout, progress=lambda done, _: progress(done))
-        runs = len(setting.sizes) * 2 + 1
+        sizes = len(setting.sizes)
+        begun, runs = len(instance) * sizes, sizes * 2 + 1
+        layout = _grid.layout(config.ensemble, len(instance))
+        scratch = scratch_lanes(setting, key, instance, layout=layout, progress=lambda done, _: progress(done * sizes))
         pretrained, moved = transfer_grid(
             setting,
             key,

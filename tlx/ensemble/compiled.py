@@ -18,7 +18,7 @@ from jaxtyping import PyTree
 
 from tlx._checks import require
 from tlx.ensemble.layout import Layout
-from tlx.ensemble.program import LANES, mesh, program
+from tlx.ensemble.program import LANES, compiler_options, mesh, program
 
 # What libtpu asks a host about, answered for a host that has no TPU.
 _NO_HOST = {
@@ -83,9 +83,12 @@ def lower_lanes(
         return leaf
 
     shapes = [shaped(index, leaf) for index, leaf in enumerate(jax.eval_shape(lambda leaves: leaves, leaves))]
-    whole = program(function, layout)
+    whole = program(function, layout).__wrapped__
     # of leaves: containers that check their fields take no abstract ones
-    traced = jax.jit(lambda leaves: whole(*jax.tree.unflatten(structure, leaves))).trace(shapes)
+    flat = jax.jit(
+        lambda leaves: whole(*jax.tree.unflatten(structure, leaves)), compiler_options=compiler_options(layout)
+    )
+    traced = flat.trace(shapes)
     return traced.lower() if platform is None else traced.lower(lowering_platforms=(platform,))
 
 

@@ -60,8 +60,15 @@ def mapped(function: Callable, layout: Layout) -> Callable:
     whole = PartitionSpec()
     # without check_vma: it rejects ordinary training loops, whose state does not vary over the mesh at the start
     return jax.jit(
-        jax.shard_map(on_device, mesh=mesh(layout), in_specs=(whole, LANES, whole), out_specs=LANES, check_vma=False)
+        jax.shard_map(on_device, mesh=mesh(layout), in_specs=(whole, LANES, whole), out_specs=LANES, check_vma=False),
+        compiler_options=compiler_options(layout),
     )
+
+
+def compiler_options(layout: Layout) -> dict[str, bool] | None:
+    """For XLA: of several CPU devices, each keeps to its own core, where small products would be shared out."""
+    several = len(layout.devices) > 1 and layout.devices[0].platform == "cpu"
+    return {"xla_cpu_multi_thread_eigen": False} if several else None
 
 
 @functools.lru_cache(maxsize=64)

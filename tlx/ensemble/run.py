@@ -150,12 +150,19 @@ def run_nested(
     inner: PyTree,
     shared: PyTree = None,
     *,
+    side_by_side: bool = True,
     layout: Layout | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[PyTree, PyTree]:
     """All pairs of outer and inner lanes, the expensive part once per outer lane.
 
     `prepared, report = prepare(shared, outer_lane)` then `function(shared, prepared, inner_lane)`.
+
+    Args:
+        prepare, function, outer, inner, shared: see above.
+        side_by_side: inner lanes step together on an accelerator. False: one after another there too, for inner lanes
+            that choose between programs, such as a sample size: lanes side by side would run all of them.
+        layout, progress: as in `run`, of the outer lanes.
 
     Returns:
         (reports with the outer axis first, results with axes (outer, inner)).
@@ -165,6 +172,5 @@ def run_nested(
     require(len(lengths) == 1 and 0 not in lengths, f"inner lanes have lengths {lengths}; they must share one, not 0.")
     length = jax.tree.leaves(outer)[0].shape[0]
     layout = layout or make_layout(length)
-    side_by_side = layout.devices[0].platform != "cpu"
-    both = nested(prepare, function, side_by_side)
+    both = nested(prepare, function, side_by_side and layout.devices[0].platform != "cpu")
     return run(both, outer, (shared, inner), layout=layout, progress=progress)

@@ -1,7 +1,6 @@
 """The target sample of one instance, nested in size: n samples are the first n rows of one draw.
 
-Every size has its own static shape, chosen inside the loss by a switch on the gradient alone, so one compiled
-training loop serves all sizes and a step on n rows costs n rows.
+Every size has its own static shape, chosen once, before training: a step on n rows costs n rows.
 """
 
 from collections.abc import Callable
@@ -27,49 +26,34 @@ def draw(key: Array, draw_inputs: Callable, target: Callable, noise_std: float |
     return Sample(inputs, target(inputs) + noise_std * jax.random.normal(noise_key, (num_samples,)))
 
 
-def squared_loss(apply: Callable, sample: Sample, sizes: tuple[int, ...], index: Int[Array, ""] | int) -> Callable:
-    """weights -> (1/n) sum_{i < n} (f(x_i) - y_i)^2 with n = sizes[index].
+def at_size(
+    function: Callable[[Sample], PyTree], sample: Sample, sizes: tuple[int, ...], index: Int[Array, ""] | int
+) -> PyTree:
+    """`function` of the first sizes[index] rows; the index may be traced, and then every size is compiled, and one run.
+
+    Lanes side by side that differ in their index would each run every size: give one size to all of them.
 
     Args:
-        apply: weights, inputs -> f(x).
+        function: of a `Sample`; it returns arrays of the same shapes at every size.
         sample: at least max(sizes) rows.
         sizes: static.
-        index: which size, may be traced. The gradient is computed inside the chosen branch: differentiating
-            through the switch would carry the other sizes' intermediate results along.
+        index: which size.
     """
 
-    def prefix(count: int, weights: PyTree, data: Sample) -> Array:
-        return jnp.mean((apply(weights, data.inputs[:count]) - data.labels[:count]) ** 2)
+    def first(count: int, rows: Sample) -> PyTree:
+        return function(Sample(rows.inputs[:count], rows.labels[:count]))
 
-    branches = [partial(prefix, count) for count in sizes]
-    slopes = [jax.value_and_grad(branch) for branch in branches]
-
-    @jax.custom_jvp
-    def loss(weights: PyTree, data: Sample, which: Array) -> Array:
-        return jax.lax.switch(which, branches, weights, data)
-
-    @loss.defjvp
-    def _loss_jvp(primals, tangents):
-        value, slope = jax.lax.switch(primals[2], slopes, primals[0], primals[1])
-        return value, sum(jnp.vdot(g, t) for g, t in zip(*map(jax.tree.leaves, (slope, tangents[0])), strict=True))
-
-    return lambda weights: loss(weights, sample, jnp.asarray(index))
+    return jax.lax.switch(jnp.asarray(index), [partial(first, count) for count in sizes], sample)
 
 
 class SampleMoments(NamedTuple):
-    """F^T F / n and F^T y / n over the first n rows."""
+    """F^T F / n and F^T y / n over n rows."""
 
     covariance: Float[Array, "m m"]
     cross: Float[Array, " m"]
 
 
-def feature_moments(
-    features: Callable, sample: Sample, sizes: tuple[int, ...], index: Int[Array, ""] | int
-) -> SampleMoments:
-    """Second moments of features (n, d) -> (n, m) on the first sizes[index] rows; the index may be traced."""
-
-    def prefix(count: int, data: Sample) -> SampleMoments:
-        values = features(data.inputs[:count])
-        return SampleMoments(values.T @ values / count, values.T @ data.labels[:count] / count)
-
-    return jax.lax.switch(jnp.asarray(index), [partial(prefix, count) for count in sizes], sample)
+def feature_moments(features: Callable, rows: Sample) -> SampleMoments:
+    """Second moments of features (n, d) -> (n, m) on all rows of a sample."""
+    values, count = features(rows.inputs), rows.labels.shape[0]
+    return SampleMoments(values.T @ values / count, values.T @ rows.labels / count)

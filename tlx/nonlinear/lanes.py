@@ -46,7 +46,8 @@ def transfer_grid(
     lanes, shape = _pairs(setting, instances, amounts)
     sizes = np.arange(len(setting.sizes), dtype=np.int32)
     shared = (setting, key)
-    found = ensemble.run_nested(prepare, transfer, lanes, sizes, shared, layout=layout, progress=progress)
+    watch: Any = {"layout": layout, "progress": progress}
+    found = ensemble.run_nested(prepare, transfer, lanes, sizes, shared, side_by_side=False, **watch)
     return _lanes.shaped(found, shape)
 
 
@@ -58,11 +59,15 @@ def scratch_lanes(
     layout: Layout | None = None,
     progress: Progress = None,
 ) -> ScratchReport:
-    """Training from scratch on the target samples of `transfer_grid`; axes (instance, size). A lane is one sample."""
+    """Training from scratch on the target samples of `transfer_grid`; axes (instance, size).
+
+    A lane is one instance with all its sample sizes.
+    """
     instance = _lanes.integers("instances", instances)
-    index = np.arange(len(setting.sizes), dtype=np.int32)
-    lanes, shape = _lanes.broadcast({"instance": instance[..., None], "index": index})
-    return _lanes.shaped(ensemble.run(scratch, lanes, (setting, key), layout=layout, progress=progress), shape)
+    lanes, sizes = {"instance": instance.ravel()}, np.arange(len(setting.sizes), dtype=np.int32)
+    watch: Any = {"layout": layout, "progress": progress}
+    _, found = ensemble.run_nested(sample_of, scratch, lanes, sizes, (setting, key), side_by_side=False, **watch)
+    return _lanes.shaped(found, instance.shape)
 
 
 class PretrainingReport(NamedTuple):
@@ -123,10 +128,14 @@ def transfer(shared: Any, prepared: tuple[protocols.Prepared, Array], index: Arr
     return protocols.transfer(shared[0], key, network, index)
 
 
-def scratch(shared: Any, lane: dict[str, Array]) -> ScratchReport:
-    """Training from scratch on one target sample, as `ensemble.run` takes it: a lane has an instance and an index."""
-    setting, key = shared
-    return protocols.from_scratch(setting, _keys.lane(key, lane["instance"]), lane["index"])
+def sample_of(shared: Any, lane: dict[str, Array]) -> tuple[Array, tuple[()]]:
+    """The key of an instance and nothing to report, as `ensemble.run_nested` takes it."""
+    return _keys.lane(shared[1], lane["instance"]), ()
+
+
+def scratch(shared: Any, key: Array, index: Array) -> ScratchReport:
+    """Training from scratch at one sample size, as `ensemble.run_nested` takes it."""
+    return protocols.from_scratch(shared[0], key, index)
 
 
 @functools.lru_cache(maxsize=16)

@@ -19,7 +19,7 @@ from tlx import _keys
 from tlx._checks import require
 from tlx.networks import mean_field
 from tlx.nonlinear import data, probe
-from tlx.nonlinear.curvature import stable
+from tlx.nonlinear.fit import fit
 from tlx.nonlinear.overlap import LearnedBasis, cutoff_overlap, learned_basis, ridge_overlap, sampled_moments
 from tlx.nonlinear.reports import PretrainReport, ScratchReport, TransferReport
 from tlx.nonlinear.setting import NonlinearSetting
@@ -65,7 +65,7 @@ def pretrain(
 
     if setting.pretraining == "sample":
         rows = draw(_keys.named(key, "source sample"), setting.source_samples)
-        return train(lambda w: jnp.mean((model.apply(w, rows.inputs) - rows.labels) ** 2), start, rule, **watch)
+        return fit(model, start, rows, rule, **watch)
 
     require(observe is None, "pretraining = 'online' is not watched; use pretraining = 'sample' or 'population'.")
 
@@ -115,13 +115,21 @@ def transfer(setting: NonlinearSetting, key: Array, prepared: Prepared, index: I
     """Linear and ridge transfer, fine-tuning and LP-FT on the first sizes[index] rows of the instance's sample."""
     model, target = setting.model, prepared.target
     rows = target_sample(setting, key, target)
-    moments = data.feature_moments(lambda x: model.features(prepared.weights, x), rows, setting.sizes, index)
+
+    def moments_of(own: data.Sample) -> data.SampleMoments:
+        return data.feature_moments(lambda x: model.features(prepared.weights, x), own)
+
+    moments = data.at_size(moments_of, rows, setting.sizes, index)
     linear = model.refit(prepared.weights, probe.projected(moments, prepared.basis, setting.cutoff))
     ridged = model.refit(prepared.weights, probe.ridged(moments, setting.ridge))
-    loss = data.squared_loss(model.apply, rows, setting.sizes, index)
     rule = model.scaled(setting.fine_tune)
-    tuned = train(loss, prepared.weights, stable(rule, loss, prepared.weights))
-    probed_first = train(loss, linear, stable(rule, loss, linear))
+    starts = jax.tree.map(lambda *leaves: jnp.stack(leaves), prepared.weights, linear)
+
+    def tuned_from_each(own: data.Sample) -> TrainResult:  # one after another: one program, and none waits
+        return jax.lax.map(lambda start: fit(model, start, own, rule, calm=True), starts)
+
+    both = data.at_size(tuned_from_each, rows, setting.sizes, index)
+    tuned, probed_first = (jax.tree.map(lambda leaf, i=i: leaf[i], both) for i in range(2))
     good = usable(prepared.status)
 
     def kept(weights: PyTree, ok: Array) -> Array:
@@ -145,7 +153,8 @@ def from_scratch(
     target = pair_of(setting, key, 0.0).target if target is None else target
     rows = target_sample(setting, key, target)
     start = model.start(_keys.named(key, "scratch start"))
-    result = train(data.squared_loss(model.apply, rows, setting.sizes, index), start, model.scaled(setting.scratch))
+    rule = model.scaled(setting.scratch)
+    result = data.at_size(lambda own: fit(model, start, own, rule), rows, setting.sizes, index)
     value = jnp.where(usable(result.status), risk(setting, key, result.params, target), jnp.nan)
     return ScratchReport(value, result.status, result.num_steps)
 

@@ -51,5 +51,10 @@ class TrainResult(NamedTuple):
 
 def relative_rate(slope: PyTree, weights: PyTree) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """|g| / |w| over all weights (|g| where they are all zero), and |w|."""
-    size = optax.tree.norm(weights)
-    return optax.tree.norm(slope) / jnp.where(size > 0, size, 1), size
+    size = _norm(weights)
+    return _norm(slope) / jnp.where(size > 0, size, 1), size
+
+
+def _norm(tree: PyTree) -> Float[Array, ""]:
+    """|.| over all leaves, by products, which a CPU core takes many numbers at a time where it adds up one by one."""
+    return jnp.sqrt(optax.tree.vdot(tree, tree))
