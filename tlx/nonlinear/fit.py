@@ -1,7 +1,6 @@
 """Full-batch training of a network on a sample, with the weights laid out as the steps of that network are fastest."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -60,10 +59,6 @@ def fit(
 def _form_of(model: Model) -> _Form:
     if isinstance(model, MeanField):
         unroll = 2 if model.width * model.dim <= NARROW else 1
-        apply = partial(_apply_columns, model.activation)
-        return _Form(mean_field.to_columns, mean_field.to_rows, apply, unroll)
+        apply = mean_field.apply_columns
+        return _Form(mean_field.to_columns, mean_field.to_rows, lambda w, x: apply(w, x, model.activation), unroll)
     return _Form(lambda weights: weights, lambda weights: weights, model.apply, 1)
-
-
-def _apply_columns(activation: str, network: mean_field.Columns, inputs: Array) -> Array:
-    return mean_field.apply_columns(network, inputs, activation)

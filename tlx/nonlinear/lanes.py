@@ -45,9 +45,9 @@ def transfer_grid(
     """
     lanes, shape = _pairs(setting, instances, amounts)
     sizes = np.arange(len(setting.sizes), dtype=np.int32)
-    shared = (setting, key)
-    watch: Any = {"layout": layout, "progress": progress}
-    found = ensemble.run_nested(prepare, transfer, lanes, sizes, shared, side_by_side=False, **watch)
+    found = ensemble.run_nested(
+        prepare, transfer, lanes, sizes, (setting, key), side_by_side=False, layout=layout, progress=progress
+    )
     return _lanes.shaped(found, shape)
 
 
@@ -65,8 +65,9 @@ def scratch_lanes(
     """
     instance = _lanes.integers("instances", instances)
     lanes, sizes = {"instance": instance.ravel()}, np.arange(len(setting.sizes), dtype=np.int32)
-    watch: Any = {"layout": layout, "progress": progress}
-    _, found = ensemble.run_nested(sample_of, scratch, lanes, sizes, (setting, key), side_by_side=False, **watch)
+    _, found = ensemble.run_nested(
+        sample_of, scratch, lanes, sizes, (setting, key), side_by_side=False, layout=layout, progress=progress
+    )
     return _lanes.shaped(found, instance.shape)
 
 
