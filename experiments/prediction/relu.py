@@ -23,17 +23,15 @@ from tlx.nonlinear.overlap import cutoff_overlap, kept
 
 def lane(shared: Any, task: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """Pretrain, transfer and train one pair, and look at its learned features and its laws; see `ensemble.run`."""
-    setting, nodes, key = shared
+    setting, nodes, key, index = shared
     setting = dataclasses.replace(setting, noise_std=task["noise"])
     key = keys.lane(key, task["draw"], task["instance"])
     source, target = nonlinear.pair_of(setting, key, task["theta"])
     target = TwoLayer(target.neurons, task["norm"] * target.output_weights)
     result = nonlinear.pretrain(setting, key, source)
     basis = protocols.basis_of(setting, key, result.params, target)
-    moved = nonlinear.transfer(
-        setting, key, nonlinear.Prepared(result.params, basis, target, result.status), task["index"]
-    )
-    alone = nonlinear.from_scratch(setting, key, task["index"], target)
+    moved = nonlinear.transfer(setting, key, nonlinear.Prepared(result.params, basis, target, result.status), index)
+    alone = nonlinear.from_scratch(setting, key, index, target)
     sample = protocols.target_sample(setting, key, target)
     learned = kept(basis, setting.cutoff)
     points = jax.random.normal(keys.named(key, "nodes"), nodes.shape)
@@ -58,18 +56,11 @@ def measure(config: PredictorsConfig, chosen: list[Task], progress: Progress) ->
     """Risks (method, task, instance), statuses, overlap, scores and distances of some tasks."""
     part, setting = config.relu, tasks.relu_setting(config)
     columns = tasks.columns(chosen)
-    columns["index"] = np.array([setting.sizes.index(task.num_samples) for task in chosen], np.int32)
     instance = np.arange(part.num_instances, dtype=np.int32)
     lanes = {name: np.repeat(values, len(instance)) for name, values in columns.items()}
     lanes["instance"] = np.tile(instance, len(chosen))
     nodes = np.zeros((part.num_nodes, part.task.dim), np.float32)
-    out = ensemble.run(
-        lane,
-        lanes,
-        (setting, nodes, jax.random.key(config.seed)),
-        layout=_grid.layout(config.ensemble, len(lanes["instance"])),
-        progress=lambda done, total: progress(3 * done),
-    )
+    out = _by_size(config, lanes, (setting, nodes, jax.random.key(config.seed)), progress)
     scored, gaps = [], []
     for i, count in enumerate(lanes["num_samples"]):
         scored.append(scores(out["features"][i][:count, out["learned"][i]], out["labels"][i][:count]))
@@ -87,6 +78,25 @@ def measure(config: PredictorsConfig, chosen: list[Task], progress: Progress) ->
         "score": on_tasks(scored),
         "distance": in_order(on_tasks(distances)),
     }
+
+
+def _by_size(config: PredictorsConfig, lanes: dict[str, np.ndarray], shared: tuple, progress: Progress) -> Any:
+    """`lane` of every lane, those of one sample size at a time: side by side with others, each would run all sizes."""
+    counts, sizes = lanes["num_samples"], shared[0].sizes
+    found, done = [], 0
+    for count in np.unique(counts):
+        rows = np.flatnonzero(counts == count)
+        part = ensemble.run(
+            lane,
+            {name: values[rows] for name, values in lanes.items()},
+            (*shared, np.int32(sizes.index(count))),
+            layout=_grid.layout(config.ensemble, len(rows)),
+            progress=lambda now, _, before=done: progress(3 * (before + now)),
+        )
+        found.append(part)
+        done += len(rows)
+    in_turn = np.argsort(np.argsort(counts, kind="stable"))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[in_turn], *found)
 
 
 def _mmd(points: np.ndarray, outputs: np.ndarray, noise: float, draw: int) -> float:
