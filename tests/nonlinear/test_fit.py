@@ -27,7 +27,9 @@ def plain(model, rows):
 
 
 @pytest.mark.parametrize(
-    "model", [MeanField(4, 6, init_scale=1.0), MeanField(4, 6, "tanh", 1.0), MultiLayer(4, (5, 6))], ids=str
+    "model",
+    [MeanField(4, 6, init_scale=1.0), MeanField(4, 6, "tanh", 1.0), MultiLayer(4, (5, 6))],
+    ids=["relu", "tanh", "mlp"],
 )
 def test_a_fit_is_plain_training_on_the_mean_squared_error(model):
     with jax.enable_x64(True):
