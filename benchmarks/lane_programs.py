@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tlx import ensemble, keys, nonlinear
+from tlx import ensemble
 from tlx.linear import chain, data
 from tlx.linear.engines import engine
 from tlx.linear.lanes import grid_programs
 from tlx.linear.setting import LinearSetting
 from tlx.networks import deep_linear
 from tlx.nonlinear import MeanField, NonlinearSetting
+from tlx.nonlinear import lanes as pairs
 from tlx.train import Optimizer
 
 PROGRAMS = ("full", "spectral", "flow", "relu")
@@ -89,21 +90,13 @@ def _relu(scale: str) -> Program:
         pretrain=Optimizer(0.1, 3000, momentum=0.9, tolerance=0.0),
     )  # fmt: skip
 
-    def prepare(shared: Any, lane: Any) -> Any:
-        key = keys.lane(shared[1], lane["instance"])
-        prepared, report = nonlinear.prepare(shared[0], key, lane["amount"])
-        return (prepared, key), report
-
-    def transfer(shared: Any, prepared: Any, index: Any) -> Any:
-        return nonlinear.transfer(shared[0], prepared[1], prepared[0], index)
-
     lanes = {"instance": np.arange(2, dtype=np.int32), "amount": np.full(2, 0.5, np.float32)}
     shared = ((setting, jax.random.key(0)), np.arange(len(sizes), dtype=np.int32))
     weights = jax.eval_shape(model.start, jax.random.key(0))
     sample = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((sizes[-1], dim), (sizes[-1],)))
     step = _descent(lambda w, s: jnp.mean((model.apply(w, s[0]) - s[1]) ** 2))
     steps = setting.pretrain.num_steps + setting.fine_tune.num_steps
-    return Program(ensemble.nested(prepare, transfer, False), lanes, shared, step, weights, sample, steps)
+    return Program(ensemble.nested(pairs.prepare, pairs.transfer, False), lanes, shared, step, weights, sample, steps)
 
 
 def _descent(loss: Callable) -> Callable:

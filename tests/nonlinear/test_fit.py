@@ -75,9 +75,9 @@ def test_columns_have_the_values_gradients_and_curvature_of_rows(activation):
 
 
 def test_relu_has_no_slope_where_it_is_off_and_at_zero():
-    network = mean_field.Columns(jnp.eye(3), jnp.ones(3))
+    network = jnp.eye(3), jnp.ones(3)
     rows = jnp.array([[1.0, 0.0, -1.0]])
-    slope = jax.grad(lambda w: mean_field.apply_columns(w, rows, "relu").sum())(network).neurons
+    slope = jax.grad(lambda w: mean_field.apply_columns(w, rows, "relu").sum())(network)[0]
     np.testing.assert_allclose(slope, np.outer([1, 0, -1], [1, 0, 0]) / 3, rtol=1e-6)
 
 

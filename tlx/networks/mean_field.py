@@ -65,33 +65,25 @@ def scaled(optimizer: Optimizer, width: int) -> Optimizer:
     return dataclasses.replace(optimizer, learning_rate=optimizer.learning_rate * width, tolerance=tolerance)
 
 
-class Columns(NamedTuple):
-    """A `TwoLayer` as training on a sample keeps it: its neurons as columns.
-
-    Attributes:
-        neurons: w_i as columns, shape (d, m).
-        output_weights: c_i, shape (m,).
-    """
-
-    neurons: Float[Array, "d m"]
-    output_weights: Float[Array, " m"]
+# A network as training on a sample keeps it: w_i as columns (d, m), and c_i.
+Columns = tuple[Float[Array, "d m"], Float[Array, " m"]]
 
 
 def to_columns(network: TwoLayer) -> Columns:
     """The same network, neurons as columns: `apply_columns` of it is `apply` of the network."""
-    return Columns(network.neurons.T, network.output_weights)
+    return network.neurons.T, network.output_weights
 
 
-def to_rows(network: Columns) -> TwoLayer:
+def to_rows(columns: Columns) -> TwoLayer:
     """The inverse of `to_columns`."""
-    return TwoLayer(network.neurons.T, network.output_weights)
+    return TwoLayer(columns[0].T, columns[1])
 
 
-def apply_columns(network: Columns, inputs: Float[Array, "n d"], activation: str) -> Float[Array, " n"]:
+def apply_columns(columns: Columns, inputs: Float[Array, "n d"], activation: str) -> Float[Array, " n"]:
     """f(x) for every row of `inputs`, of any activation, in the form whose gradient a CPU takes fastest."""
+    neurons, output_weights = columns
     function = _relu if activation == "relu" else activation_function(activation)
-    hidden = function(_product(inputs, network.neurons))
-    return (hidden @ network.output_weights) / network.output_weights.shape[0]
+    return (function(_product(inputs, neurons)) @ output_weights) / output_weights.shape[0]
 
 
 def preactivations(network: TwoLayer, inputs: Float[Array, "n d"]) -> Float[Array, "n m"]:

@@ -137,13 +137,7 @@ def compare_features(
     features = _checked(features, labels)
     count = len(labels)
     centred = {name: rows - rows.mean(axis=0) for name, rows in features.items()}  # large means would cost digits
-    grams = {name: rows @ rows.T for name, rows in centred.items()}
-    every = np.arange(count)
-    alone, combined = _together({name: _centred(gram, every, every)[0] for name, gram in grams.items()}, labels)
-    fits = {name: one[0] for name, one in alone.items()} | {TOGETHER: combined, NULL: Fit({}, 0.0, np.zeros(count))}
-    rows = {name: one[1].row_errors for name, one in alone.items()}
-    rows[TOGETHER] = _held_out(grams, labels, seed) ** 2
-    rows[NULL] = _of_mean(labels).row_errors
+    fits, rows = _fits_and_errors(centred, labels, seed)
     support = bootstrap_support(rows, 0.0, tolerance, seed)
     recommendation, leading, share = choose(support, confidence)
     support[TOGETHER] = _unbeaten(rows, tolerance, seed)
@@ -159,11 +153,28 @@ def compare_features(
             name: HeldOut(float(np.mean(one)), float(np.std(one, ddof=1) / np.sqrt(count)), fits[name].penalty)
             for name, one in rows.items()
         },
-        weights=combined.weights,
+        weights=fits[TOGETHER].weights,
         notes=_NOTES,
         _count=count,
         _fits={name: _linear(fit, features, centred, float(np.mean(labels))) for name, fit in fits.items()},
     )
+
+
+def _fits_and_errors(
+    centred: dict[str, np.ndarray], labels: np.ndarray, seed: int
+) -> tuple[dict[str, Fit], dict[str, np.ndarray]]:
+    """Each representation, all together and the mean label: the fit on all rows, and held-out squared errors a row."""
+    grams = {name: rows @ rows.T for name, rows in centred.items()}
+    every = np.arange(len(labels))
+    alone, combined = _together({name: _centred(gram, every, every)[0] for name, gram in grams.items()}, labels)
+    fits = {name: one[0] for name, one in alone.items()} | {
+        TOGETHER: combined,
+        NULL: Fit({}, 0.0, np.zeros(len(labels))),
+    }
+    rows = {name: one[1].row_errors for name, one in alone.items()}
+    rows[TOGETHER] = _held_out(grams, labels, seed) ** 2
+    rows[NULL] = _of_mean(labels).row_errors
+    return fits, rows
 
 
 def _checked(features: Mapping, labels: np.ndarray) -> dict[str, np.ndarray]:
